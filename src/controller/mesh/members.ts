@@ -1,19 +1,19 @@
 /**
- * The namespaces whose pods all speak mutual TLS, so that they can be told by identity: istiod injects sidecars into their pods by
- * default, and no pod without a sidecar was there when they were looked at. From then on a namespace stays a member as long as
- * istiod injects there: a pod without a sidecar that comes later was never let in.
+ * The namespaces whose pods all speak mutual TLS, so that they can be told by identity: their pods get into the mesh by default,
+ * and no pod out of it was there when they were looked at. From then on a namespace stays a member as long as its pods get into the
+ * mesh: a pod out of it that comes later was never let in.
  */
 import type { NamespaceItem } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
 import { isAborted } from '../../kube/errors.ts';
-import type { Resource } from '../../kube/resource.ts';
-import type { KubeObject } from '../../api/meta.ts';
 import type { StoreChange } from '../../kube/watch/store.ts';
-import { injectsAll, type MeshFacts } from '../../policy/mesh.ts';
+import type { MeshFacts } from '../../policy/mesh.ts';
 import type { Clock, Timer } from '../../util/clock.ts';
+import type { Enrolment, Pods } from './enrolment.ts';
 
 export interface MembersOptions {
-  readonly pods: Pick<Resource<KubeObject>, 'list'>;
+  readonly enrolment: Enrolment;
+  readonly pods: Pods;
   readonly clusterState: ClusterState;
   readonly clock: Clock;
   readonly facts: () => MeshFacts | undefined;
@@ -22,10 +22,7 @@ export interface MembersOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** istiod labels the pods that it injects sidecars into: clients speak mutual TLS to these. */
-const WITHOUT_SIDECAR = 'security.istio.io/tlsMode!=istio';
-const RUNNING = 'status.phase!=Succeeded,status.phase!=Failed';
-/** Namespaces that have pods without sidecars are looked at again after this time, in milliseconds. */
+/** Namespaces that have pods out of the mesh are looked at again after this time, in milliseconds. */
 const INTERVAL_MS = 30_000;
 
 export class Members {
@@ -44,7 +41,7 @@ export class Members {
 
   /** True if all pods of the namespace have an identity. Asking makes it looked at, soon. */
   has(namespace: string): boolean {
-    if (!this.#isInjected(namespace)) return false;
+    if (!this.#isEnrolled(namespace)) return false;
     if (this.#members.has(namespace)) return true;
     if (!this.#candidates.has(namespace)) {
       this.#candidates.add(namespace);
@@ -64,15 +61,17 @@ export class Members {
     await this.#looking;
   }
 
-  #isInjected(namespace: string): boolean {
+  #isEnrolled(namespace: string): boolean {
     const facts = this.#options.facts();
     const labels = this.#options.clusterState.namespaces.get(namespace)?.labels;
-    return facts?.kind === 'available' && labels !== undefined && injectsAll(facts, labels);
+    return (
+      facts?.kind === 'available' && labels !== undefined && this.#options.enrolment.includes(facts, labels)
+    );
   }
 
   #namespaceChanged({ old, new: next }: StoreChange<NamespaceItem>): void {
     const name = (next ?? old)?.key ?? '';
-    if (!this.#members.has(name) || this.#isInjected(name)) return;
+    if (!this.#members.has(name) || this.#isEnrolled(name)) return;
     this.#members.delete(name);
     this.#options.onChange();
   }
@@ -89,14 +88,15 @@ export class Members {
   }
 
   async #look(): Promise<void> {
+    const { enrolment, pods } = this.#options;
     let hasChanged = false;
     for (const namespace of this.#candidates) {
-      if (!this.#isInjected(namespace)) {
+      if (!this.#isEnrolled(namespace)) {
         this.#candidates.delete(namespace);
         continue;
       }
       try {
-        if (await this.#hasOthers(namespace)) continue;
+        if (await enrolment.hasOthers(pods, namespace, this.#stopping.signal)) continue;
         this.#candidates.delete(namespace);
         this.#members.add(namespace);
         hasChanged = true;
@@ -106,17 +106,5 @@ export class Members {
       }
     }
     if (hasChanged) this.#options.onChange();
-  }
-
-  /** True if a pod of the namespace has no sidecar. */
-  async #hasOthers(namespace: string): Promise<boolean> {
-    const { items } = await this.#options.pods.list({
-      namespace,
-      limit: 1,
-      labelSelector: WITHOUT_SIDECAR,
-      fieldSelector: RUNNING,
-      signal: this.#stopping.signal,
-    });
-    return items.length > 0;
   }
 }

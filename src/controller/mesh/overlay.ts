@@ -4,11 +4,12 @@
  */
 import type { KubeObject } from '../../api/meta.ts';
 import { LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, MANAGER } from '../../api/names.ts';
+import type { NetworkPolicy } from '../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import { type NamespaceItem, PODS } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
 import { type Identities, identifiedNamespaces } from '../../engines/istio/authorization.ts';
-import { planMutualTLS, rulesOutOfMesh } from '../../engines/istio/mutual-tls.ts';
+import { pastSidecars, pastZtunnel, planMutualTLS, rulesOutOfMesh } from '../../engines/istio/mutual-tls.ts';
 import {
   type AuthorizationMode,
   type OverlayPlan,
@@ -33,8 +34,9 @@ import type { Clock, Random } from '../../util/clock.ts';
 import { type EngineKind, EngineObjects } from '../engines/objects.ts';
 import { type ExtensionWriteContext, type ExtensionWrites, NOTHING_TO_WRITE } from '../engine-support.ts';
 import type { DesiredOverlay, MeshSupport } from '../mesh-support.ts';
+import { AMBIENT_MODE, type Enrolment, SIDECARS } from './enrolment.ts';
 import { Members } from './members.ts';
-import { OverlayReports } from './report.ts';
+import { type MeshMode, OverlayReports } from './report.ts';
 import { Tunnels } from './tunnels.ts';
 
 export interface MeshOverlayOptions {
@@ -84,6 +86,8 @@ export class MeshOverlay {
   readonly #options: MeshOverlayOptions;
   readonly #listener: MeshOverlayListener;
   readonly #members: Members;
+  /** The members without sidecars: identities that pods in ambient mode are shown. */
+  readonly #ambientMembers: Members;
   readonly #tunnels: Tunnels;
   /** Namespaces that have an overlay, or are to have one. */
   readonly #namespaces = new Set<string>();
@@ -95,14 +99,18 @@ export class MeshOverlay {
     this.#options = options;
     this.#listener = listener;
     this.reports = new OverlayReports(listener.onReport);
-    this.#members = new Members({
-      pods: new Resource(transport, PODS),
-      clusterState,
-      clock,
-      facts,
-      onChange: () => this.planAgain(),
-      onError: (error) => onWatchError('pods', error, 0),
-    });
+    const members = (enrolment: Enrolment) =>
+      new Members({
+        enrolment,
+        pods: new Resource(transport, PODS),
+        clusterState,
+        clock,
+        facts,
+        onChange: () => this.planAgain(),
+        onError: (error) => onWatchError('pods', error, 0),
+      });
+    this.#members = members(SIDECARS);
+    this.#ambientMembers = members(AMBIENT_MODE);
     this.#tunnels = new Tunnels({ clusterState, facts, authorization: () => this.#watch().authorization });
     clusterState.namespaces.subscribe((change) => this.#namespaceChanged(change));
   }
@@ -123,6 +131,7 @@ export class MeshOverlay {
   async stop(): Promise<void> {
     await Promise.all([
       this.#members.stop(),
+      this.#ambientMembers.stop(),
       this.#kinds?.authorization.stop(),
       this.#kinds?.authentication.stop(),
     ]);
@@ -200,32 +209,28 @@ export class MeshOverlay {
     if (authorization.state.kind !== 'available' || authentication.state.kind !== 'available')
       return undefined;
     const { policies, profiles, kept, excepting } = desired;
-    const isInMesh = injectsAll(facts, namespace.labels) && !isAmbient(facts, namespace.labels);
-    const asking = isInMesh ? profiles : [];
-    const identities = this.#identities(facts);
+    const mode = modeOf(facts, namespace);
     const hasTunnel = this.#tunnels.has(namespace.key);
     const access = hasTunnel
       ? this.#planTunnels(namespace, kept, authorization)
       : planAuthorization(
           authorization.in(namespace.key),
-          { policies, modes: modesOf(asking), kept, excepting },
-          { identities, ownerOf: (object) => authorization.ownerOf(object) },
+          { policies, modes: modesOf(mode === 'sidecars' ? profiles : []), kept, excepting },
+          {
+            identities: this.#identities(facts, this.#members),
+            ownerOf: (object) => authorization.ownerOf(object),
+          },
         );
-    const strict = new Set(asking.filter(isStrict).map(({ metadata }) => metadata.name));
-    const ports = new Set(facts.controlPlanes.flatMap(({ metricsPorts }) => metricsPorts.map(String)));
-    const outOfMesh = strict.size > 0 ? rulesOutOfMesh(policies, identities, ports) : [];
+    const strict = new Set(
+      mode === 'outside' ? [] : profiles.filter(isStrict).map(({ metadata }) => metadata.name),
+    );
+    const outOfMesh = strict.size > 0 ? this.#outOfMesh(facts, mode, policies) : [];
     const tls = planMutualTLS(
       authentication.in(namespace.key),
       { deny: policies.find((each) => isDenyOfAny(each, strict)), isPossible: outOfMesh.length === 0, kept },
       { ownerOf: (object) => authentication.ownerOf(object) },
     );
-    this.reports.record(namespace.key, profiles, {
-      isInMesh: isInMesh || hasTunnel,
-      ...(hasTunnel && { hasTunnel }),
-      ...(isAmbient(facts, namespace.labels) && !hasTunnel && { lacksTunnel: true }),
-      outOfMesh,
-      tls: tls.state,
-    });
+    this.reports.record(namespace.key, profiles, { mode, hasTunnel, outOfMesh, tls: tls.state });
     const of = (objects: EngineObjects, steps: readonly ObjectStep[]) =>
       steps.map((step) => [objects, step] as const);
     return {
@@ -258,8 +263,15 @@ export class MeshOverlay {
     return planOverlay(authorization.in(namespace.key), { policies, kept }, context);
   }
 
-  #identities(facts: MeshConfiguration): Identities {
-    return { trustDomain: trustDomainOf(facts), isInMesh: (namespace) => this.#members.has(namespace) };
+  /** The rules that strict mutual TLS would cut. */
+  #outOfMesh(facts: MeshConfiguration, mode: MeshMode, policies: readonly NetworkPolicy[]): string[] {
+    const [members, past] =
+      mode === 'ambient' ? [this.#ambientMembers, pastZtunnel(facts)] : [this.#members, pastSidecars(facts)];
+    return rulesOutOfMesh(policies, this.#identities(facts, members), past);
+  }
+
+  #identities(facts: MeshConfiguration, members: Members): Identities {
+    return { trustDomain: trustDomainOf(facts), isInMesh: (namespace) => members.has(namespace) };
   }
 
   /** Entrances are told by labels of namespaces, and permits by their names. */
@@ -308,6 +320,11 @@ export class MeshOverlay {
     this.planAgain();
     this.reports.changed();
   }
+}
+
+function modeOf(facts: MeshConfiguration, { labels }: NamespaceItem): MeshMode {
+  if (isAmbient(facts, labels)) return 'ambient';
+  return injectsAll(facts, labels) ? 'sidecars' : 'outside';
 }
 
 function modesOf(profiles: readonly SegmentationProfile[]): Map<string, AuthorizationMode> {

@@ -4,13 +4,13 @@ import type { MutualTLSPlan } from '../../engines/istio/mutual-tls.ts';
 import { counted, shortList } from '../../util/list-text.ts';
 import { byKey } from '../../util/order.ts';
 
+/** How the pods of a namespace get into the mesh. `outside`: not all of them do, and nothing is written. */
+export type MeshMode = 'sidecars' | 'ambient' | 'outside';
+
 export interface NamespaceOverlay {
-  /** False if sidecars are not injected into every pod: then nothing is written. */
-  readonly isInMesh: boolean;
-  /** True if the overlay is that of a tunnel: plaintext is not refused there. */
-  readonly hasTunnel?: boolean;
-  /** True if the mesh is without sidecars there, and the profiles do not ask for its tunnel: nothing is written either. */
-  readonly lacksTunnel?: boolean;
+  readonly mode: MeshMode;
+  /** True if the overlay is that of a tunnel, without which ambient mode has no authorization. */
+  readonly hasTunnel: boolean;
   /** The rules with peers that have no identity, if mutual TLS is asked for. */
   readonly outOfMesh: readonly string[];
   readonly tls: MutualTLSPlan['state'];
@@ -58,27 +58,20 @@ export class OverlayReports {
     const named = (test: (overlay: NamespaceOverlay) => boolean) =>
       found.filter(([, overlay]) => test(overlay)).map(([name]) => name);
     const taken = named(({ tls }) => tls === 'taken');
-    const cut = found.filter(([, { isInMesh, outOfMesh }]) => isInMesh && outOfMesh.length > 0);
-    const outside = named(({ isInMesh, lacksTunnel }) => !isInMesh && lacksTunnel !== true);
-    const closed = named(({ lacksTunnel }) => lacksTunnel === true);
-    const inside = found.length - outside.length - closed.length;
+    const cut = found.filter(([, { mode, outOfMesh }]) => mode !== 'outside' && outOfMesh.length > 0);
     const { authorization = 'Disabled', mtls = 'Disabled' } = spec.mesh ?? {};
+    const outside = named(({ mode }) => mode === 'outside');
+    const lacking = named(
+      ({ mode, hasTunnel }) => authorization !== 'Disabled' && mode === 'ambient' && !hasTunnel,
+    );
     const modes = [
       ...(authorization === 'Disabled' ? [] : [`authorization: ${authorization}`]),
       ...(mtls === 'Disabled' ? [] : [`mtls: ${mtls}`]),
     ];
-    const note = [
-      ...(outside.length > 0
-        ? [
-            `; ${counted(outside.length, 'namespace')} out of the mesh, as sidecars are not injected into every pod: ${shortList(outside)}`,
-          ]
-        : []),
-      ...(closed.length > 0
-        ? [
-            `; ${counted(closed.length, 'namespace')} in ambient mode, which needs authorization: Enforce and baseline.mesh: Allow: ${shortList(closed)}`,
-          ]
-        : []),
-    ].join('');
+    const note =
+      outside.length === 0
+        ? ''
+        : `; ${counted(outside.length, 'namespace')} out of the mesh, as sidecars are not injected into every pod: ${shortList(outside)}`;
     if (taken.length > 0) {
       const message = `somebody else's PeerAuthentication decides in ${shortList(taken)}: delete it${note}`;
       return { status: 'False', reason: 'Conflict', message };
@@ -90,14 +83,15 @@ export class OverlayReports {
         `The rules are, of ${shortList(rules)}${note}`;
       return { status: 'False', reason: 'PeersOutOfMesh', message };
     }
-    const ambient = mtls === 'Strict' ? named(({ hasTunnel }) => hasTunnel === true) : [];
-    if (ambient.length > 0) {
-      const message =
-        `mtls: Strict has no effect in ambient mode, in ${shortList(ambient)}: the mesh encrypts connections between its pods, and the ` +
-        `policies decide about all others. Write mtls: Disabled in a profile for these namespaces${note}`;
+    if (lacking.length > 0) {
+      const what =
+        authorization === 'Audit'
+          ? 'has no effect in ambient mode, as Istio before 1.29 enforces dry runs there'
+          : 'needs baseline.mesh: Allow in ambient mode';
+      const message = `authorization: ${authorization} ${what}: ${counted(lacking.length, 'namespace')}: ${shortList(lacking)}${note}`;
       return { status: 'False', reason: 'AmbientMode', message };
     }
-    const message = `${modes.join(' and ')} in ${counted(inside, 'namespace')}${note}`;
+    const message = `${modes.join(' and ')} in ${counted(found.length - outside.length, 'namespace')}${note}`;
     return { status: 'True', reason: authorization === 'Audit' ? 'Audited' : 'Enforced', message };
   }
 }

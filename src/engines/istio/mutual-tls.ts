@@ -6,26 +6,50 @@
  */
 import type { KubeObject } from '../../api/meta.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';
+import type { MeshConfiguration } from '../../policy/mesh.ts';
 import { noteText } from '../../policy/notes.ts';
+import { isTunnel } from '../../policy/tunnels.ts';
 import { updatedMetadata } from '../../policy/planning/updated-metadata.ts';
 import { authorizationRules, type Identities } from './authorization.ts';
 import { isSame, type OverlayPlan, type OverlayPlanContext } from './overlay.ts';
 import { type PeerAuthentication, SECURITY_API_VERSION } from './policy.ts';
 
+/** Connections that no proxy of the mesh receives, so that mutual TLS is not asked of them. */
+export interface PastProxies {
+  /** The sidecar's own ports. */
+  readonly ports: ReadonlySet<string>;
+  /** Sources whose connections are not redirected, in CIDR notation. */
+  readonly cidrs: ReadonlySet<string>;
+}
+
+export function pastSidecars({ controlPlanes }: MeshConfiguration): PastProxies {
+  const ports = controlPlanes.flatMap(({ metricsPorts }) => metricsPorts.map(String));
+  return { ports: new Set(ports), cidrs: new Set() };
+}
+
+/** Istio's node agent redirects no probes of the kubelet. */
+export function pastZtunnel({ ambient }: MeshConfiguration): PastProxies {
+  return { ports: new Set(), cidrs: new Set(ambient.probeCIDRs) };
+}
+
 /** The names of the rules that allow connections from peers without an identity, sorted. */
 export function rulesOutOfMesh(
   policies: readonly NetworkPolicy[],
   identities: Identities,
-  sidecarPorts: ReadonlySet<string>,
+  past: PastProxies,
 ): string[] {
-  const names = policies.flatMap((policy) =>
+  // HBONE is mutual TLS.
+  const plain = policies.filter((each) => !isTunnel(each));
+  const names = plain.flatMap((policy) =>
     authorizationRules(policy, identities).flatMap(({ rule: { from, to }, note }) => {
-      const isIdentified = from?.every(({ source }) => !('ipBlocks' in source)) ?? false;
-      // The sidecar's own ports do not pass it.
-      const isOfSidecar = to?.every(({ operation }) =>
-        operation.ports.every((port) => sidecarPorts.has(port)),
+      const isIdentified =
+        from?.every(
+          ({ source }) => !('ipBlocks' in source) || source.ipBlocks.every((cidr) => past.cidrs.has(cidr)),
+        ) ?? false;
+      const isPastProxies = to?.every(({ operation }) =>
+        operation.ports.every((port) => past.ports.has(port)),
       );
-      if (isIdentified || isOfSidecar) return [];
+      if (isIdentified || isPastProxies) return [];
       return [note === undefined ? policy.metadata.name : noteText(note)];
     }),
   );

@@ -5,7 +5,7 @@ import type { NetworkPolicy } from '../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import type { Identities } from '../../engines/istio/authorization.ts';
 import { MESH_KINDS } from '../../engines/layers/engine-kinds.ts';
-import { planMutualTLS, rulesOutOfMesh } from '../../engines/istio/mutual-tls.ts';
+import { pastSidecars, planMutualTLS, rulesOutOfMesh } from '../../engines/istio/mutual-tls.ts';
 import { type AuthorizationMode, planAuthorization } from '../../engines/istio/overlay.ts';
 import type { ObjectStep } from '../../engines/object-step.ts';
 import { asNetworkPolicy } from '../../policy/extensions.ts';
@@ -82,13 +82,12 @@ function objectsOf(
   const strict = new Set(
     profiles.filter(({ spec }) => spec.mesh?.mtls === 'Strict').map(({ metadata }) => metadata.name),
   );
-  const ports = new Set(facts.controlPlanes.flatMap(({ metricsPorts }) => metricsPorts.map(String)));
   const deny = policies.find(
     ({ metadata: { labels = {} } }) =>
       labels[LABEL_ROLE]?.endsWith('-deny') === true &&
       strict.has(snapshot.ownerOf({ metadata: { name: '', labels }, spec: {} }) ?? ''),
   );
-  const isPossible = rulesOutOfMesh(policies, identities, ports).length === 0;
+  const isPossible = rulesOutOfMesh(policies, identities, pastSidecars(facts)).length === 0;
   const tls = planMutualTLS(authentications, { deny, isPossible, kept }, { ownerOf });
   return [
     ...applied(

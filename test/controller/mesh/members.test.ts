@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { KubeObject } from '../../../src/api/meta.ts';
 import { projectNamespace } from '../../../src/cluster-state/items.ts';
 import { ClusterState } from '../../../src/cluster-state/state.ts';
+import { AMBIENT_MODE, SIDECARS } from '../../../src/controller/mesh/enrolment.ts';
 import { Members } from '../../../src/controller/mesh/members.ts';
 import { detectIstio } from '../../../src/engines/istio/detect.ts';
 import type { Resource } from '../../../src/kube/resource.ts';
@@ -39,6 +40,7 @@ describe('members of the mesh', () => {
       },
     };
     members = new Members({
+      enrolment: SIDECARS,
       pods,
       clusterState,
       clock,
@@ -82,5 +84,23 @@ describe('members of the mesh', () => {
     assert.equal(members.has('front'), true);
     put('front', { 'istio-injection': 'disabled' }, '2');
     assert.deepEqual([members.has('front'), changes, listed], [false, 1, []]);
+  });
+
+  it('are in ambient mode once all of their running pods are redirected', async () => {
+    const redirected = { 'ambient.istio.io/redirection': 'enabled' };
+    const pod = (annotations: Record<string, string>) => ({ metadata: { name: 'web', annotations } });
+    const pages = (...annotations: Record<string, string>[]) => ({
+      list: async ({ continue: next }: { readonly continue?: string | undefined } = {}) => {
+        const index = Number(next ?? 0);
+        const isLast = index === annotations.length - 1;
+        const metadata = { resourceVersion: '1', ...(!isLast && { continue: String(index + 1) }) };
+        return { metadata, items: [pod(annotations[index] ?? {})] };
+      },
+    });
+    const hasOthers = (...annotations: Record<string, string>[]) =>
+      AMBIENT_MODE.hasOthers(pages(...annotations), 'front', new AbortController().signal);
+    assert.equal(await hasOthers(redirected, redirected), false);
+    assert.equal(await hasOthers(redirected, {}), true);
+    assert.equal(await hasOthers({}, redirected), true);
   });
 });

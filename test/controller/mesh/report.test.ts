@@ -4,7 +4,7 @@ import { type NamespaceOverlay, OverlayReports } from '../../../src/controller/m
 import { profile } from '../../policy/fixture.ts';
 
 const ASKED: SegmentationProfile = profile({ mesh: { authorization: 'Enforce', mtls: 'Strict' } });
-const DONE: NamespaceOverlay = { isInMesh: true, outOfMesh: [], tls: 'strict' };
+const DONE: NamespaceOverlay = { mode: 'sidecars', hasTunnel: false, outOfMesh: [], tls: 'strict' };
 
 function reportOf(overlays: Readonly<Record<string, NamespaceOverlay>>) {
   const reports = new OverlayReports(() => {});
@@ -22,20 +22,31 @@ describe('report of a mesh overlay', () => {
   });
 
   it('names the namespaces that are not in the mesh', () => {
-    const { status, message } = reportOf({ a: DONE, b: { ...DONE, isInMesh: false } });
+    const { status, message } = reportOf({ a: DONE, b: { ...DONE, mode: 'outside' } });
     assert.equal(status, 'True');
     assert.match(message, /in 1 namespace; 1 namespace out of the mesh, .*: b$/);
   });
 
-  it('names the namespaces in ambient mode whose tunnel nobody asks for', () => {
-    const { message } = reportOf({ a: DONE, b: { ...DONE, isInMesh: false, lacksTunnel: true } });
-    assert.match(message, /in 1 namespace; 1 namespace in ambient mode, .*authorization: Enforce.*: b$/);
+  it('is False in ambient mode where authorization has no effect, and says what it needs', () => {
+    const { status, reason, message } = reportOf({ a: DONE, b: { ...DONE, mode: 'ambient' } });
+    assert.deepEqual([status, reason], ['False', 'AmbientMode']);
+    assert.match(
+      message,
+      /authorization: Enforce needs baseline.mesh: Allow in ambient mode: 1 namespace: b$/,
+    );
+    const reports = new OverlayReports(() => {});
+    const audited = profile({ mesh: { authorization: 'Audit', mtls: 'Disabled' } });
+    reports.record('b', [audited], { ...DONE, mode: 'ambient' });
+    assert.match(reports.of(audited).message, /authorization: Audit has no effect in ambient mode, as Istio/);
   });
 
-  it('is False where strict mutual TLS is asked for in ambient mode, which does not have it', () => {
-    const { status, reason, message } = reportOf({ a: DONE, b: { ...DONE, tls: 'off', hasTunnel: true } });
-    assert.deepEqual([status, reason], ['False', 'AmbientMode']);
-    assert.match(message, /no effect in ambient mode, in b: .*Write mtls: Disabled/);
+  it('is True in ambient mode with its tunnel, or if mutual TLS alone is asked for', () => {
+    assert.equal(reportOf({ b: { ...DONE, mode: 'ambient', hasTunnel: true } }).status, 'True');
+    const reports = new OverlayReports(() => {});
+    const strict = profile({ mesh: { authorization: 'Disabled', mtls: 'Strict' } });
+    reports.record('b', [strict], { ...DONE, mode: 'ambient' });
+    const { status, message } = reports.of(strict);
+    assert.deepEqual([status, message], ['True', 'mtls: Strict in 1 namespace']);
   });
 
   it('names the rules that strict mutual TLS would cut', () => {

@@ -6,7 +6,13 @@ import type { KubeObject } from '../../../src/api/meta.ts';
 import { LABEL_SERVICE_ACCOUNT } from '../../../src/api/names.ts';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import { authorizationRules, identifiedNamespaces } from '../../../src/engines/istio/authorization.ts';
-import { planMutualTLS, rulesOutOfMesh } from '../../../src/engines/istio/mutual-tls.ts';
+import { detectIstio } from '../../../src/engines/istio/detect.ts';
+import {
+  pastSidecars,
+  pastZtunnel,
+  planMutualTLS,
+  rulesOutOfMesh,
+} from '../../../src/engines/istio/mutual-tls.ts';
 import {
   type AuthorizationMode,
   authorizationPolicies,
@@ -21,6 +27,7 @@ import { flow, namespaces as someNamespaces, pods as somePods } from '../../anal
 import { clusterFacts, NAMESPACE, profiles } from '../../policy/arbitrary.ts';
 import { CREATED, exception, HOUR } from '../../policy/exceptions/fixture.ts';
 import { facts, profile, runs, SHOP } from '../../policy/fixture.ts';
+import { evidenceOf } from './fixture.ts';
 import { type Connection, meshAllows } from './model.ts';
 
 const TRUST_DOMAIN = 'shop.example';
@@ -448,6 +455,8 @@ function isCoarser(
 }
 
 describe('strict mutual TLS', () => {
+  const { facts: mesh } = detectIstio(evidenceOf());
+  assert.ok(mesh.kind === 'available');
   const policies = compiled({
     isolation: ['Ingress'],
     ingress: [
@@ -457,12 +466,24 @@ describe('strict mutual TLS', () => {
     ],
   });
   const deny = policies.find(({ metadata }) => metadata.name === 'segmented.default-deny');
-  const ports = new Set(['15020']);
+  const past = pastSidecars(mesh);
   const asked = { deny, isPossible: true, kept: NOBODY };
 
   it('lists the rules whose peers have no identity, but for the ports of sidecars themselves', () => {
-    assert.deepEqual(rulesOutOfMesh(policies, inMesh('shop', 'front'), ports), ['office']);
-    assert.deepEqual(rulesOutOfMesh(policies, inMesh('shop'), ports), ['front', 'office']);
+    assert.deepEqual(rulesOutOfMesh(policies, inMesh('shop', 'front'), past), ['office']);
+    assert.deepEqual(rulesOutOfMesh(policies, inMesh('shop'), past), ['front', 'office']);
+  });
+
+  it('lists in ambient mode no rule for the probes that are not redirected', () => {
+    const probed = compiled({
+      isolation: ['Ingress'],
+      ingress: [
+        { name: 'probes', from: mesh.ambient.probeCIDRs.map((cidr) => ({ ipBlock: { cidr } })) },
+        { name: 'office', from: [{ ipBlock: { cidr: '192.0.2.0/24' } }] },
+      ],
+    });
+    assert.deepEqual(rulesOutOfMesh(probed, inMesh('shop'), pastZtunnel(mesh)), ['office']);
+    assert.deepEqual(rulesOutOfMesh(probed, inMesh('shop'), past), ['office', 'probes']);
   });
 
   it('is written last, and removed first', () => {

@@ -113,6 +113,30 @@ const SOON = 60_000;
       assert.ok(allowed > 50 && denied > 50, `${allowed} allowed, ${denied} denied`);
     });
 
+    it('refuses connections without an identity under strict mutual TLS, and no others', async () => {
+      await clear();
+      const [to] = TARGETS;
+      assert.ok(to);
+      const place = { namespace: shop, name: to.name, port: 80 };
+      const principal = `${TRUST_DOMAIN}/ns/front/sa/well`;
+      const allowed = async () => {
+        const view = await judge.view();
+        return [ztunnelAllows(view, place, principal), ztunnelAllows(view, place, undefined)];
+      };
+      const { metadata } = placed([{ metadata: { name: 'p.default-deny' } }])[0] ?? {};
+      await eventually(async () => assert.deepEqual(await allowed(), [true, true]), SOON);
+      await apply([
+        {
+          apiVersion: 'security.istio.io/v1',
+          kind: 'PeerAuthentication',
+          metadata,
+          spec: { mtls: { mode: 'STRICT' } },
+        },
+      ]);
+      await eventually(async () => assert.deepEqual(await allowed(), [true, false]), SOON);
+      await plane.kubectlRun(['-n', shop, 'delete', 'peerauthentications', '--all']);
+    });
+
     it('is not accepted in an older form, and not as a dry run', async () => {
       await clear();
       const policy = (metadata: object, namespaces: readonly string[]) => ({
