@@ -18,6 +18,7 @@ import { coversPass } from './cover.ts';
 import { type Guard, type GuardDirection, type GuardPass, OWN_NAMESPACES, subjectOf } from './guard.ts';
 import { type PassSource, type Passes, passesOf, passesOfExtension, passesOfRule } from './passes.ts';
 import { areDisjoint } from './selectors.ts';
+import { tunnelPort, withTunnel } from './tunnel.ts';
 
 export interface GuardContext {
   /** The profiles that enforce, in any order. */
@@ -57,11 +58,17 @@ function compileDirection(
 ): GuardDirection {
   const found: Passes[] = profiles
     .filter(({ spec }) => spec.isolation.includes(direction))
-    .flatMap((profile) => [
-      ...sourcesOf(profile, direction, subject),
-      ...namespaces.flatMap((namespace) => baselineIn(profile, namespace, { direction, cluster })),
-    ])
-    .map((source) => passesOf(withServedPorts(source, cluster), cluster));
+    .flatMap((profile) => {
+      const sources = [
+        ...sourcesOf(profile, direction, subject),
+        ...namespaces.flatMap((namespace) => baselineIn(profile, namespace, { direction, cluster })),
+      ];
+      const port = tunnelPort(profile, { direction, namespaces, cluster });
+      return sources.map((source): Passes => {
+        const { passes, unresolved } = passesOf(withServedPorts(source, cluster), cluster);
+        return { passes: passes.map((pass) => withTunnel(pass, port)), unresolved };
+      });
+    });
   const own: GuardPass = {
     peer: { kind: 'pods', namespaceSelector: subject, podSelector: {} },
     rules: [OWN_NAMESPACES],
@@ -91,15 +98,17 @@ function passesOfAdditions({ policies, extensions }: GuardAdditions, direction: 
 
 /** The baseline's rules that depend on the namespace. */
 function baselineIn(
-  { spec: { baseline } }: SegmentationProfile,
+  { spec: { baseline, mesh } }: SegmentationProfile,
   namespace: NamespaceFacts,
   { direction, cluster }: { readonly direction: PolicyType; readonly cluster: ClusterFacts },
 ): Source[] {
   const webhooks = direction === 'Ingress' ? webhookRules(baseline, namespace, cluster) : [];
-  return [...webhooks, ...meshRules({ baseline }, namespace, cluster, direction)].map((rule) => ({
-    ...rule,
-    namespace,
-  }));
+  return [...webhooks, ...meshRules({ baseline, ...(mesh && { mesh }) }, namespace, cluster, direction)].map(
+    (rule) => ({
+      ...rule,
+      namespace,
+    }),
+  );
 }
 
 /** A rule, or a side of a connection with its own end. */

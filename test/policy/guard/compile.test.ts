@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import type { NetworkPolicy, NetworkPolicyPort, PolicyType } from '../../../src/api/network-policy.ts';
 import type { Peer, SegmentationProfile } from '../../../src/api/profile.ts';
+import { detectIstio } from '../../../src/engines/istio/detect.ts';
+import type { NamespaceFacts } from '../../../src/policy/facts.ts';
 import { compileGuard, type GuardAdditions, NOTHING_ADDED } from '../../../src/policy/guard/compile.ts';
 import type { GuardDirection, GuardPass, GuardPeer } from '../../../src/policy/guard/guard.ts';
+import { evidenceOf } from '../../engines/istio/fixture.ts';
 import { facts, type FactsInput, profile as profileOf, SHOP } from '../fixture.ts';
 
 const DNS: FactsInput = {
@@ -103,6 +106,62 @@ describe('the guard of a profile', () => {
       { peer: pods('front', { matchLabels: { app: 'proxy' } }), ports: [tcp(8443)], rules: ['from-front'] },
     ]);
     assert.deepEqual(passes(own, 'Egress'), []);
+  });
+
+  it('passes the port that carries all connections of an ambient mesh, to peers of rules for ingress', () => {
+    const { facts: mesh } = detectIstio(evidenceOf());
+    const mode = { 'istio.io/dataplane-mode': 'ambient', 'istio-injection': 'disabled' };
+    const ambient = { name: 'shop', labels: { ...SHOP.labels, ...mode } };
+    const own = profile({
+      baseline: { mesh: 'Allow' },
+      mesh: { authorization: 'Enforce', mtls: 'Disabled' },
+      ingress: [
+        { name: 'front', from: [{ namespaces: ['front'] }], ports: [{ protocol: 'TCP', port: 8443 }] },
+        {
+          name: 'office',
+          from: [{ ipBlock: { cidr: '192.0.2.0/24' } }],
+          ports: [{ protocol: 'TCP', port: 443 }],
+        },
+        { name: 'all', from: [{ namespaces: ['ops'] }] },
+        { name: 'names', from: [{ namespaces: ['dns'] }], ports: [{ protocol: 'UDP', port: 53 }] },
+      ],
+      egress: [{ name: 'db', to: [{ namespaces: ['db'] }], ports: [{ protocol: 'TCP', port: 5432 }] }],
+    });
+    const passed = (
+      namespaces: readonly NamespaceFacts[],
+      direction: PolicyType,
+      of: SegmentationProfile = own,
+    ): (readonly [string | undefined, number[] | undefined])[] => {
+      const guard = compileGuard(of, {
+        profiles: [of],
+        namespaces,
+        protectedNamespaces: [],
+        cluster: facts({ mesh }),
+        added: NOTHING_ADDED,
+      });
+      const found = guard.directions.find((each) => each.direction === direction);
+      assert.deepEqual(found?.unresolved, []);
+      return (found?.passes ?? [])
+        .slice(1)
+        .map(({ rules, ports }) => [rules[0], ports?.map(({ from }) => from)] as const);
+    };
+    const probes = ['baseline.mesh.probes', undefined] as const;
+    assert.deepEqual(passed([ambient], 'Ingress'), [
+      ['front', [8443, 15_008]],
+      ['office', [443]],
+      ['all', undefined],
+      ['names', [53]],
+      probes,
+      probes,
+    ]);
+    assert.deepEqual(passed([ambient], 'Egress'), [['db', [5432]]]);
+    assert.deepEqual(passed([SHOP], 'Ingress').slice(0, 1), [['front', [8443]]]);
+    const { mesh: _, ...withoutMesh } = own.spec;
+    const silent = {
+      ...own,
+      spec: { ...withoutMesh, baseline: { ...own.spec.baseline, mesh: 'Deny' as const } },
+    };
+    assert.deepEqual(passed([ambient], 'Ingress', silent).slice(0, 1), [['front', [8443]]]);
   });
 
   it('passes the pods and target ports of the DNS Service', () => {
