@@ -84,10 +84,10 @@ describe('exception in virtual time', () => {
     const answer = server.handle({ method: 'POST', path, body }, 'user');
     assert.equal(answer.status, 201, JSON.stringify(answer));
   }
-  const profile = (more: object) => {
+  const profile = (more: object, name = 'p') => {
     const spec = { baseline: { dns: 'Deny' }, exceptions: GRANT, ...more };
     const type = { apiVersion: 'segmentation.dev/v1alpha1', kind: 'SegmentationProfile' };
-    post(`${GROUP}/segmentationprofiles`, { ...type, metadata: { name: 'p' }, spec });
+    post(`${GROUP}/segmentationprofiles`, { ...type, metadata: { name }, spec });
   };
   const edit = (spec: object) =>
     server.handle({ method: 'PATCH', path: `${GROUP}/segmentationprofiles/p`, body: { spec } }, 'user');
@@ -100,6 +100,15 @@ describe('exception in virtual time', () => {
   const inForce = (namespace: string) => {
     const stored: unknown = server.storage.get(EXCEPTION, `${namespace}/e`);
     return (stored as SegmentationException).status?.conditions?.find(({ type }) => type === 'InForce');
+  };
+  /** A leader without the permission to read revisions takes over from one that had it. */
+  const loseRevisions = async () => {
+    mayRecord = false;
+    const watch = server.watch.bind(server);
+    server.watch = (path, query, send) =>
+      path.includes('/controllerrevisions') ? FORBIDDEN : watch(path, query, send);
+    replica.crash();
+    await start('operator-2');
   };
   const rolesIn = (namespace: string): (string | undefined)[] =>
     (server.storage.snapshot(NETWORK_POLICY) ?? [])
@@ -356,25 +365,39 @@ describe('exception in virtual time', () => {
     assert.equal(inForce('a')?.reason, 'ProfileAudits', inForce('a')?.message);
   });
 
+  it('ends, and another one begins, though a new leader may not read the revision of its namespace', async () => {
+    profile({ namespaceSelector: {}, rollout: WAVES });
+    await scheduler.advance(5_000);
+    ask('a', { podSelector: {} }, 40_000);
+    await scheduler.advance(5_000);
+    assert.deepEqual(rolesIn('a'), ['default-deny', 'exception']);
+    await loseRevisions();
+    await scheduler.advance(20_000);
+    assert.deepEqual(rolesIn('a'), ['default-deny', 'exception']);
+    await scheduler.advance(15_000);
+    assert.deepEqual(rolesIn('a'), ['default-deny']);
+    assert.equal(inForce('a')?.reason, 'Expired');
+    ask('b');
+    await scheduler.advance(5_000);
+    assert.deepEqual(rolesIn('b'), ['default-deny', 'exception']);
+    assert.equal(inForce('b')?.status, 'True', inForce('b')?.message);
+  });
+
   for (const [what, peer] of Object.entries({
     '': { podSelector: {} },
     ' and its peer is unresolved': UNRESOLVED,
   }))
-    it(`says what it waits for if the policies of its namespace can not be known${what}`, async () => {
+    it(`says what it waits for if the policies of its namespace can not be known${what}, and another profile enforces there`, async () => {
       profile({ namespaceSelector: {}, rollout: WAVES });
+      profile({ namespaceSelector: {}, exceptions: null }, 'q');
       await scheduler.advance(5_000);
-      mayRecord = false;
-      const watch = server.watch.bind(server);
-      server.watch = (path, query, send) =>
-        path.includes('/controllerrevisions') ? FORBIDDEN : watch(path, query, send);
-      replica.crash();
-      await start('operator-2');
+      await loseRevisions();
       await scheduler.advance(5_000);
       ask('a', peer);
       await scheduler.advance(70_000);
       assert.equal(inForce('a')?.reason, 'Progressing');
       assert.match(inForce('a')?.message ?? '', /: waiting to read controllerrevisions: /);
-      assert.deepEqual(rolesIn('a'), ['default-deny']);
+      assert.deepEqual(rolesIn('a'), ['default-deny', 'default-deny']);
     });
 
   it('says what it waits for if the profile has policies that are too large', async () => {

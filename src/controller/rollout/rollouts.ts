@@ -129,11 +129,16 @@ export class Rollouts implements Capability, RevisionLookup {
     of: () => NOTHING_ADDED,
   };
 
-  /** While a revision is unread, its policies are not known, and what leaves the namespace may open what they isolate (I1). */
+  /**
+   * While a revision is unread, its policies are not known, and what leaves the namespace may open what they isolate (I1). Without
+   * the permission to read it that may last: where no other profile could leave, exceptions begin and end beside the policies,
+   * which stay as they are.
+   */
   #missing(profiles: readonly SegmentationProfile[], { key }: NamespaceItem): MissingInput | undefined {
-    if (this.#revisions.isRead || !profiles.some((each) => this.#isUnread(each))) return undefined;
+    const { isRead, error } = this.#revisions;
+    if (isRead || !profiles.some((each) => this.#isUnread(each))) return undefined;
     this.#waiting.add(key);
-    const { error } = this.#revisions;
+    if (isForbidden(error) && profiles.every((each) => this.#isUnread(each))) return undefined;
     const { plural } = CONTROLLER_REVISIONS;
     return { resource: plural, error: error === undefined ? undefined : errorMessage(error) };
   }
