@@ -3,16 +3,7 @@ import { isStopped } from '../../rollout/advance.ts';
 import type { Revisions, RolloutState } from '../../rollout/assign.ts';
 import { counted } from '../../util/list-text.ts';
 import type { CapabilityReport } from '../capability.ts';
-
-export interface Problem {
-  readonly reason:
-    | 'PermissionMissing'
-    | 'RevisionsUnreadable'
-    | 'RevisionNotRecorded'
-    | 'WorkloadsUnreadable'
-    | 'PrometheusMissing';
-  readonly message: string;
-}
+import type { Problem } from './problems.ts';
 
 export interface Outlook {
   /** How many namespaces lack the latest revision. */

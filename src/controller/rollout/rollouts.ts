@@ -10,7 +10,7 @@ import type { SegmentationProfile } from '../../api/profile.ts';
 import type { InForce, RevisionIn, RevisionLookup } from '../../cluster-state/in-force.ts';
 import type { NamespaceItem, ProfileItem } from '../../cluster-state/items.ts';
 import { type ClusterState, isWritten } from '../../cluster-state/state.ts';
-import { isAborted, isAlreadyExists, isForbidden } from '../../kube/errors.ts';
+import { isForbidden } from '../../kube/errors.ts';
 import type { Transport } from '../../kube/http/transport.ts';
 import type { StoreChange } from '../../kube/watch/store.ts';
 import type { ClusterFacts } from '../../policy/facts.ts';
@@ -24,15 +24,16 @@ import { errorMessage } from '../../util/error-message.ts';
 import type { Capability, CapabilityReport } from '../capability.ts';
 import type { Added, MissingInput, PolicyAdditions } from '../namespace/additions.ts';
 import type { ControllerObserver } from '../observer.ts';
-import { KeyQueue, type Outcome, Priority, type Retry } from '../queue/key-queue.ts';
-import { DONE, givenUp, retry } from '../queue/outcome.ts';
+import type { Retry } from '../queue/key-queue.ts';
 import type { Records } from '../records.ts';
 import { ClosedFlows } from './closed-flows.ts';
 import { GateWatches } from './gate-watches.ts';
 import { type Survey, surveyOf } from './progress.ts';
 import { changesOfLatest } from './revision-changes.ts';
 import type { PrometheusQueries } from './query-watch.ts';
-import { problemReport, type Problem, progressingReport, rolloutReport } from './report.ts';
+import { type Problem, PROMETHEUS_MISSING, readProblem, workloadProblem } from './problems.ts';
+import { RevisionRecorder } from './recorder.ts';
+import { problemReport, progressingReport, rolloutReport } from './report.ts';
 import { RecordedRevisions } from './revisions.ts';
 
 export interface RolloutsOptions {
@@ -51,8 +52,6 @@ export interface RolloutsOptions {
   readonly onRetry: (retry: Retry<string>) => void;
 }
 
-/** Milliseconds until the watch is expected to show what a request has shown. */
-const STALE_INTERVAL_MS = 1000;
 /** Namespaces of which closed flows are derived, at most. */
 const MAX_DERIVED = 20;
 const NOTHING_ADDED: Added = { policies: [], extensions: [], unresolved: [] };
@@ -60,10 +59,7 @@ const NOTHING_ADDED: Added = { policies: [], extensions: [], unresolved: [] };
 export class Rollouts implements Capability, RevisionLookup {
   readonly #options: RolloutsOptions;
   readonly #revisions: RecordedRevisions;
-  /** Records revisions; a key is the name of a profile. */
-  readonly #queue: KeyQueue<string>;
-  /** Why a revision of a profile could not be recorded. */
-  readonly #problems = new Map<string, Problem>();
+  readonly #recorder: RevisionRecorder;
   readonly #gates: GateWatches;
   readonly #closed = new ClosedFlows();
   #facts: ClusterFacts | undefined;
@@ -77,7 +73,6 @@ export class Rollouts implements Capability, RevisionLookup {
   #onIntent: (namespace: string) => void = () => {};
 
   constructor(options: RolloutsOptions) {
-    const { clock, random, onRetry } = options;
     this.#options = options;
     this.#revisions = new RecordedRevisions({
       ...options,
@@ -92,12 +87,11 @@ export class Rollouts implements Capability, RevisionLookup {
       prometheus: options.prometheus,
       onChange: (profile) => this.#onReport(profile),
     });
-    this.#queue = new KeyQueue({
-      concurrency: 1,
-      clock,
-      random,
-      identify: (name) => name,
-      observer: { onRetry },
+    this.#recorder = new RevisionRecorder({
+      ...options,
+      revisions: this.#revisions,
+      next: (profile) => this.#advance(profile, this.#survey(profile)),
+      onReport: (profile) => this.#onReport(profile),
     });
   }
 
@@ -113,14 +107,14 @@ export class Rollouts implements Capability, RevisionLookup {
     this.#onIntent = onIntent;
     clusterState.profiles.subscribe((change) => this.#profileChanged(change));
     clusterState.namespaces.subscribe(({ old, new: next }) => this.#namespaceChanged(old, next));
-    this.#queue.start((name, signal) => this.#record(name, signal));
+    this.#recorder.start();
     if (this.#profiles().next().done !== true) this.#revisions.watch();
   }
 
   async stop(): Promise<void> {
     for (const { timer } of this.#timers.values()) timer.cancel();
     this.#timers.clear();
-    await Promise.all([this.#queue.close(), this.#revisions.stop(), this.#gates.stop()]);
+    await Promise.all([this.#recorder.stop(), this.#revisions.stop(), this.#gates.stop()]);
   }
 
   /** A rollout adds no policies; it has namespaces wait until it is known which revision they have. */
@@ -213,7 +207,7 @@ export class Rollouts implements Capability, RevisionLookup {
     this.#gates.follow(profile, next, { revisions, progress: survey.progress });
     const gateProblem = this.#gates.error(name);
     if (wakeAt !== undefined) this.#wake(name, wakeAt);
-    if (record !== undefined) this.#queue.add(name, Priority.live);
+    if (record !== undefined) this.#recorder.enqueue(name);
     if (next.revision === 0 || record !== undefined)
       return progressingReport(`revision ${record ?? 1} is being recorded`, next);
     if (gateProblem !== undefined) return problemReport(workloadProblem(gateProblem), next);
@@ -288,7 +282,9 @@ export class Rollouts implements Capability, RevisionLookup {
 
   #problemOf(profile: string): Problem | undefined {
     const { error } = this.#revisions;
-    return error === undefined ? this.#problems.get(profile) : readProblem(error, this.#options.namespace);
+    return error === undefined
+      ? this.#recorder.problem(profile)
+      : readProblem(error, this.#options.namespace);
   }
 
   *#profiles(): Generator<SegmentationProfile> {
@@ -318,7 +314,7 @@ export class Rollouts implements Capability, RevisionLookup {
 
   #profileChanged({ old, new: next }: StoreChange<ProfileItem>): void {
     if (old !== undefined && next === undefined) {
-      this.#problems.delete(old.key);
+      this.#recorder.forget(old.key);
       this.#judged.delete(old.uid);
       this.#gates.forget(old.key);
       this.#closed.forget(old.key);
@@ -329,7 +325,7 @@ export class Rollouts implements Capability, RevisionLookup {
     if (next === undefined) return;
     if (next.profile.spec.rollout === undefined) {
       this.#gates.forget(next.key);
-      this.#problems.delete(next.key);
+      this.#recorder.forget(next.key);
     } else this.#revisions.watch();
     if (canonicalJSON(stateIn(old)) === canonicalJSON(stateIn(next))) return;
     this.#onReport(next.key);
@@ -355,35 +351,6 @@ export class Rollouts implements Capability, RevisionLookup {
         this.#onReport(profile.metadata.name);
   }
 
-  async #record(name: string, signal: AbortSignal): Promise<Outcome> {
-    const profile = this.#options.clusterState.profile(name);
-    if (profile?.spec.rollout === undefined || profile.metadata.deletionTimestamp !== undefined) {
-      this.#problems.delete(name);
-      return DONE;
-    }
-    const { state, record } = this.#advance(profile, this.#survey(profile));
-    if (record === undefined) {
-      // An earlier attempt may have recorded the revision, and not received the answer.
-      if (this.#problems.delete(name)) this.#onReport(name);
-      return DONE;
-    }
-    try {
-      await this.#revisions.record(profile, record, signal);
-      this.#problems.delete(name);
-      this.#onReport(name);
-      const used = new Set([record, state.revision, ...state.inForce.map(({ revision }) => revision)]);
-      await this.#revisions.prune(profile, used, signal);
-      return DONE;
-    } catch (error) {
-      if (isAborted(error)) return givenUp(error, signal);
-      // The watch will show it.
-      if (isAlreadyExists(error)) return { kind: 'again', afterMs: STALE_INTERVAL_MS };
-      this.#problems.set(name, recordProblem(error, this.#options.namespace));
-      this.#onReport(name);
-      return retry(error);
-    }
-  }
-
   #wake(profile: string, at: number): void {
     const { clock } = this.#options;
     const pending = this.#timers.get(profile);
@@ -403,39 +370,4 @@ function isConcerned(form: InForce): boolean {
 
 function stateIn(item: ProfileItem | undefined): unknown {
   return item?.profile.status?.rollout ?? null;
-}
-
-function readProblem(error: unknown, namespace: string): Problem {
-  if (isForbidden(error)) return permissionMissing(namespace);
-  const message = `the ControllerRevisions in namespace ${namespace} can't be read: ${errorMessage(error)}`;
-  return { reason: 'RevisionsUnreadable', message };
-}
-
-function recordProblem(error: unknown, namespace: string): Problem {
-  if (isForbidden(error)) return permissionMissing(namespace);
-  const message = `the revision can't be recorded in namespace ${namespace}: ${errorMessage(error)}`;
-  return { reason: 'RevisionNotRecorded', message };
-}
-
-function workloadProblem(error: unknown): Problem {
-  const message = `the gate can't read workloads: ${errorMessage(error)}; no further namespace gets the revision`;
-  if (!isForbidden(error)) return { reason: 'WorkloadsUnreadable', message };
-  return {
-    reason: 'PermissionMissing',
-    message: `${message}; apply config/rollout, or remove spec.rollout.gates`,
-  };
-}
-
-const PROMETHEUS_MISSING: Problem = {
-  reason: 'PrometheusMissing',
-  message:
-    "spec.rollout.gates.prometheus needs a server that answers its queries: write prometheus.url into the operator's " +
-    'configuration, or remove the queries; until then no further namespace gets the revision',
-};
-
-function permissionMissing(namespace: string): Problem {
-  const message =
-    `the operator may not read and write ControllerRevisions in namespace ${namespace}: apply config/rollout, or remove ` +
-    'spec.rollout; until then the policies stay as they are';
-  return { reason: 'PermissionMissing', message };
 }
