@@ -136,9 +136,9 @@ describe('docs/troubleshooting.md', () => {
         'src/{controller,audit-runner}/**/*.ts',
         /\breason: (?:\w+ \? 'Deleting' : )?'([A-Z]\w+)'/g,
       ),
-      ...captures('src/policy/**/*.ts', /class (\w+Error) extends Error/g),
+      ...captures('src/policy/**/*.ts', /extends Error \{\s+override (?:readonly )?name = '(\w+)'/g),
     ];
-    for (const reason of ['Enforced', 'AdmissionNotReady', 'Deleting', 'Accepting'])
+    for (const reason of ['Enforced', 'AdmissionNotReady', 'Deleting', 'Accepting', 'IsolationUnknown'])
       assert.ok(reasons.includes(reason), `${reason} is not among ${reasons.join()}`);
     assert.deepEqual(
       reasons.filter((reason) => !names.has(reason)),
