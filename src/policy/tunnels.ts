@@ -2,7 +2,7 @@
  * The policies that open the port by which a mesh without sidecars carries all connections. They depend on the mesh and on all
  * policies of the namespace, so that the compiler of a profile makes none of them. Pure.
  */
-import { LABEL_PROFILE, LABEL_RULE } from '../api/names.ts';
+import { LABEL_EXCEPTION, LABEL_PROFILE, LABEL_RULE } from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import type { Compiled } from './compile.ts';
@@ -17,8 +17,11 @@ export interface TunnelIntent {
 
 /** The part of a profile. */
 export interface ProfileTunnels {
+  /** Those of exceptions have their label, and end with them. */
   readonly policies: readonly NetworkPolicy[];
   readonly unresolved: readonly UnresolvedPeer[];
+  /** The peers of exceptions that are unresolved, by the name of the exception. They never hold back what the profile isolates. */
+  readonly exceptions: ReadonlyMap<string, readonly UnresolvedPeer[]>;
 }
 
 /** By profile: to be desired beside the compiled policies. */
@@ -31,6 +34,22 @@ export function isTunnel({ metadata }: Pick<NetworkPolicy, 'metadata'>): boolean
   return rule === TUNNEL_RULE || rule?.startsWith(`${TUNNEL_RULE}.`) === true;
 }
 
+/** The observed tunnels of exceptions that have other policies among the desired ones: they are in force. */
+export function exceptionTunnels(
+  observed: readonly NetworkPolicy[],
+  desired: readonly NetworkPolicy[],
+): NetworkPolicy[] {
+  const inForce = new Set(desired.map(exceptionOf));
+  return observed.filter((each) => {
+    const exception = exceptionOf(each);
+    return isTunnel(each) && exception !== undefined && inForce.has(exception);
+  });
+}
+
+function exceptionOf({ metadata }: NetworkPolicy): string | undefined {
+  return metadata.labels?.[LABEL_EXCEPTION];
+}
+
 /** The observed tunnels of these profiles, which stay while the mesh is not known. */
 export function keptTunnels(
   intents: readonly TunnelIntent[],
@@ -38,10 +57,12 @@ export function keptTunnels(
   message: string,
 ): MeshTunnels {
   return new Map(
-    intents.map(({ profile: { metadata } }) => {
-      const policies = observed.filter(
-        (each) => isTunnel(each) && each.metadata.labels?.[LABEL_PROFILE] === metadata.name,
-      );
+    intents.map(({ profile: { metadata }, compiled }) => {
+      const own = observed.filter((each) => each.metadata.labels?.[LABEL_PROFILE] === metadata.name);
+      const policies = [
+        ...own.filter((each) => isTunnel(each) && exceptionOf(each) === undefined),
+        ...exceptionTunnels(own, compiled.policies),
+      ];
       const unresolved: UnresolvedPeer = {
         direction: 'Ingress',
         rule: TUNNEL_RULE,
@@ -50,7 +71,7 @@ export function keptTunnels(
         message,
         hasLastKnown: policies.length > 0,
       };
-      return [metadata.name, { policies, unresolved: [unresolved] }];
+      return [metadata.name, { policies, unresolved: [unresolved], exceptions: new Map() }];
     }),
   );
 }

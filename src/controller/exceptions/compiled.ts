@@ -8,6 +8,7 @@ import {
   type ExceptionContext,
   type Granted,
 } from '../../policy/exceptions/compile.ts';
+import type { UnresolvedPeer } from '../../policy/rules.ts';
 import type { Verdict } from '../../policy/exceptions/judge.ts';
 import { fingerprint } from '../../policy/semantics/normalize.ts';
 import type { AdditionContext } from '../namespace/additions.ts';
@@ -26,6 +27,9 @@ export class CompiledExceptions {
   readonly #clusterState: ClusterState;
   /** By the key of the exception. */
   readonly #records = new Map<string, Record>();
+
+  /** The peers that the tunnel of the mesh does not carry, by the key of the exception. */
+  readonly #tunnelled = new Map<string, readonly UnresolvedPeer[]>();
 
   constructor(clusterState: ClusterState) {
     this.#clusterState = clusterState;
@@ -66,6 +70,14 @@ export class CompiledExceptions {
     return { compiled, isChanged };
   }
 
+  /** @returns true if that has changed */
+  tunnelled(key: string, unresolved: readonly UnresolvedPeer[]): boolean {
+    const isChanged = JSON.stringify(this.#tunnelled.get(key) ?? []) !== JSON.stringify(unresolved);
+    if (unresolved.length > 0) this.#tunnelled.set(key, unresolved);
+    else this.#tunnelled.delete(key);
+    return isChanged;
+  }
+
   /** True if the cache has the policy, written for this exception and not for an earlier one of its name. */
   exists({ metadata: { namespace, name } }: NetworkPolicy, { uid }: ExceptionItem): boolean {
     const cached = this.#clusterState.policies.get(`${namespace}/${name}`);
@@ -88,11 +100,13 @@ export class CompiledExceptions {
       [...this.#clusterState.policies.byNamespace(namespace)].map((each) => each.fingerprint),
     );
     const isInPlace = fingerprints.every((each) => cached.has(each));
-    return { desired: fingerprints.length, isInPlace, unresolved, excess };
+    const all = [...unresolved, ...(this.#tunnelled.get(item.key) ?? [])];
+    return { desired: fingerprints.length, isInPlace, unresolved: all, excess };
   }
 
   forget(key: string): void {
     this.#records.delete(key);
+    this.#tunnelled.delete(key);
   }
 }
 

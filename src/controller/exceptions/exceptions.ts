@@ -25,6 +25,7 @@ import type { ClusterState } from '../../cluster-state/state.ts';
 import type { Transport } from '../../kube/http/transport.ts';
 import { Resource } from '../../kube/resource.ts';
 import type { StoreChange } from '../../kube/watch/store.ts';
+import type { UnresolvedPeer } from '../../policy/rules.ts';
 import { isGranting } from '../../policy/exceptions/grant.ts';
 import type { Verdict } from '../../policy/exceptions/judge.ts';
 import type { Clock, Random } from '../../util/clock.ts';
@@ -186,6 +187,15 @@ export class Exceptions implements Capability, PolicyAdditions {
       return [{ ...compiled, policies, extensions: policies.length > 0 ? compiled.extensions : [], until }];
     });
     return added.length === 0 ? NOTHING : together(added);
+  }
+
+  tunnelled(
+    { key: namespace }: NamespaceItem,
+    exception: string,
+    unresolved: readonly UnresolvedPeer[],
+  ): void {
+    const key = `${namespace}/${exception}`;
+    if (this.#compiled.tunnelled(key, unresolved)) this.#statuses.enqueue(key);
   }
 
   /** For metrics: how many exceptions there are by state; undefined until they were read. */

@@ -16,6 +16,8 @@ export interface PolicyAdditions {
   missing(profiles: readonly SegmentationProfile[], namespace: NamespaceItem): MissingInput | undefined;
   /** The policies for a profile that enforces in the namespace. They carry the profile's labels, and only allow. */
   of(profile: SegmentationProfile, namespace: NamespaceItem, context: AdditionContext): Added;
+  /** Called with the peers of an exception that the tunnel of the mesh does not carry, or not yet. */
+  tunnelled?(namespace: NamespaceItem, exception: string, unresolved: readonly UnresolvedPeer[]): void;
 }
 
 export interface MissingInput {

@@ -1,5 +1,6 @@
 /** Gathers what the reconcile of a namespace works from: the profiles that concern it, and their intents. No I/O. */
 import type { NetworkPolicy } from '../../api/network-policy.ts';
+import { LABEL_EXCEPTION, LABEL_PROFILE } from '../../api/names.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import type { InForce } from '../../cluster-state/in-force.ts';
 import { cachedPolicies } from '../../cluster-state/policies/cached.ts';
@@ -10,7 +11,7 @@ import type { ClusterState } from '../../cluster-state/state.ts';
 import { type Compiled, compile, type LastKnown } from '../../policy/compile.ts';
 import type { ClusterFacts } from '../../policy/facts.ts';
 import { fingerprint } from '../../policy/semantics/normalize.ts';
-import { isTunnel } from '../../policy/tunnels.ts';
+import { exceptionTunnels, isTunnel, type ProfileTunnels } from '../../policy/tunnels.ts';
 import { byObjectName } from '../../util/order.ts';
 import type { MeshSupport } from '../mesh-support.ts';
 import { type Added, type PolicyAdditions, together } from './additions.ts';
@@ -85,28 +86,57 @@ export function compileIntents(
   clusterState: ClusterState,
   readBack?: ReadBack,
 ): ProfileIntent[] {
-  const { namespace, mesh } = gathered;
+  const { namespace, mesh, additions } = gathered;
   const intents = compileEach(gathered, clusterState, readBack?.lastKnown);
   const enforced = intents.filter(({ relation }) => relation === 'enforce');
-  const tunnels = mesh.tunnels(
-    namespace,
-    enforced,
-    () => readBack?.observed ?? cachedPolicies(clusterState.policies.byNamespace(namespace.key)),
-  );
-  if (tunnels.size === 0) return intents;
+  const observe = () =>
+    readBack?.observed ?? cachedPolicies(clusterState.policies.byNamespace(namespace.key));
+  const tunnels = mesh.tunnels(namespace, enforced, observe);
+  for (const { profile, added } of enforced)
+    for (const exception of exceptionsIn(added)) {
+      const unresolved = tunnels.get(profile.metadata.name)?.exceptions.get(exception) ?? [];
+      for (const each of additions) each.tunnelled?.(namespace, exception, unresolved);
+    }
   return intents.map((intent) => {
+    if (intent.relation === 'held') return withHeldTunnels(intent, observe);
     const own = intent.relation === 'enforce' ? tunnels.get(intent.profile.metadata.name) : undefined;
-    if (own === undefined) return intent;
-    const { policies, unresolved, ...compiled } = intent.compiled;
-    return {
-      ...intent,
-      compiled: {
-        ...compiled,
-        policies: [...policies, ...own.policies].sort(byObjectName),
-        unresolved: [...unresolved, ...own.unresolved],
-      },
-    };
+    return own === undefined ? intent : withTunnels(intent, own);
   });
+}
+
+/** The names of the exceptions that have policies. */
+function exceptionsIn(added: Added | undefined): ReadonlySet<string> {
+  return new Set((added?.policies ?? []).flatMap(({ metadata }) => metadata.labels?.[LABEL_EXCEPTION] ?? []));
+}
+
+function withTunnels(intent: ProfileIntent, { policies, unresolved }: ProfileTunnels): ProfileIntent {
+  const { added } = intent;
+  const ofExceptions = policies.filter(({ metadata }) => metadata.labels?.[LABEL_EXCEPTION] !== undefined);
+  return {
+    ...intent,
+    compiled: {
+      ...intent.compiled,
+      policies: [...intent.compiled.policies, ...policies].sort(byObjectName),
+      unresolved: [...intent.compiled.unresolved, ...unresolved],
+    },
+    ...(added && { added: { ...added, policies: [...added.policies, ...ofExceptions] } }),
+  };
+}
+
+/** Where the policies of a profile stay as they are, so do the tunnels of its exceptions, as long as these are in force. */
+function withHeldTunnels(
+  intent: ProfileIntent,
+  observe: () => readonly NetworkPolicy[] | undefined,
+): ProfileIntent {
+  const { added } = intent;
+  if (added === undefined || added.policies.length === 0) return intent;
+  const own = (observe() ?? []).filter(
+    ({ metadata }) => metadata.labels?.[LABEL_PROFILE] === intent.profile.metadata.name,
+  );
+  const kept = exceptionTunnels(own, added.policies);
+  return kept.length === 0
+    ? intent
+    : { ...intent, added: { ...added, policies: [...added.policies, ...kept] } };
 }
 
 function compileEach(

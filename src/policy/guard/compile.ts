@@ -69,6 +69,9 @@ function compileDirection(
         return { passes: passes.map((pass) => withTunnel(pass, port)), unresolved };
       });
     });
+  const tunnel = profiles
+    .map((profile) => tunnelPort(profile, { direction, namespaces, cluster }))
+    .find((port) => port !== undefined);
   const own: GuardPass = {
     peer: { kind: 'pods', namespaceSelector: subject, podSelector: {} },
     rules: [OWN_NAMESPACES],
@@ -76,7 +79,7 @@ function compileDirection(
   const passes = distinct([
     own,
     ...found.flatMap((each) => each.passes),
-    ...passesOfAdditions(added, direction),
+    ...passesOfAdditions(added, direction).map((pass) => withTunnel(pass, tunnel)),
   ]);
   const unresolved = [
     ...found.flatMap((each) => each.unresolved),

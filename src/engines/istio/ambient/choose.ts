@@ -27,12 +27,16 @@ export interface WantedPassage extends Passage {
   /** The rule that it is of, for messages. */
   readonly rule: string;
   readonly profile: string;
+  /** The exception that the rule is of; absent for a rule of the profile. */
+  readonly exception?: string | undefined;
   /** False if the NetworkPolicies open the tunnel's port by themselves, as rules without ports do. */
   readonly needsEntrance: boolean;
 }
 
+/** The entrance of a profile or, within it, of an exception, with which it ends. */
 export interface OwnEntrance extends Entrance {
   readonly profile: string;
+  readonly exception?: string | undefined;
 }
 
 export interface OwnPermit extends Permit {
@@ -90,6 +94,7 @@ export interface Wishes {
   /** Passages that can't be said by identities. */
   readonly unsayable: readonly {
     readonly profile: string;
+    readonly exception?: string | undefined;
     readonly rule: string;
     readonly entrance: Entrance;
   }[];
@@ -128,7 +133,7 @@ export function choose(
   const unsaid = parts.filter((part) => context.permitFor(part) === undefined);
   const leftOut = [
     ...excluded.map((each) => each.wanted),
-    ...unsayable.map(({ entrance, profile, rule }) => ({ ...entrance, profile, rule })),
+    ...unsayable.map(({ entrance, ...owner }) => ({ ...entrance, ...owner })),
   ];
   const held = heldEntrances(leftOut, observed, wanted);
   const first = observed.isRestricted ? NO_PERMITS : firstPermits(leftOut, { own, covered }, context);
@@ -194,18 +199,30 @@ function heldEntrances(
 ): OwnEntrance[] {
   const stillOpen = new Set(wanted.filter((each) => !each.needsEntrance).map(entranceKey));
   const closing = openRules.filter((each) => !stillOpen.has(entranceKey(each)));
+  const owned = ({ pods, source }: Entrance, { profile, exception }: LeftOut): OwnEntrance => ({
+    pods,
+    source,
+    profile,
+    exception,
+  });
+  const partsIn = (each: Entrance, others: readonly LeftOut[]) =>
+    others.flatMap((other) => {
+      const both = common({ ...each, ports: 'every' }, { ...other, ports: 'every' });
+      return both === undefined ? [] : [owned(both, other)];
+    });
   return [
-    ...entrances.filter((each) => leftOut.some((other) => areTouching(each, other))),
+    ...entrances.flatMap((each) => {
+      const others = leftOut.filter((other) => areTouching(each, other));
+      // The entrance of an exception ends with it: only its part in other rules stays, for these.
+      const isOwn =
+        each.exception === undefined || others.some((other) => other.exception === each.exception);
+      return isOwn ? (others.length > 0 ? [each] : []) : partsIn(each, others);
+    }),
     ...closing.flatMap((each) => {
       const other = leftOut.find((one) => areTouching(each, one));
-      return other === undefined ? [] : [{ ...each, profile: other.profile }];
+      return other === undefined ? [] : [owned(each, other)];
     }),
-    ...covers.flatMap((each) =>
-      leftOut.flatMap((other) => {
-        const both = common({ ...each, ports: 'every' }, { ...other, ports: 'every' });
-        return both === undefined ? [] : [{ pods: both.pods, source: both.source, profile: other.profile }];
-      }),
-    ),
+    ...covers.flatMap((each) => partsIn(each, leftOut)),
   ];
 }
 
@@ -218,13 +235,17 @@ function connections(entrances: readonly Entrance[], permits: readonly Permit[])
   return [...new Map(all.map((each) => [passageKey(each), each])).values()];
 }
 
-/** Passages that pass already come first, so that a new one never takes their place. */
+/** Passages that pass already come first, so that a new one never takes their place; new ones of exceptions come last. */
 function withoutConflicts(
   wanted: readonly WantedPassage[],
   passing: readonly Passage[],
   labelsOf: LabelsOf,
 ): { readonly chosen: readonly WantedPassage[]; readonly excluded: readonly Exclusion[] } {
-  const rank = (each: WantedPassage) => (!each.needsEntrance ? 0 : passesBy(each, passing, labelsOf) ? 1 : 2);
+  const rank = (each: WantedPassage) => {
+    if (!each.needsEntrance) return 0;
+    if (passesBy(each, passing, labelsOf)) return 1;
+    return each.exception === undefined ? 2 : 3;
+  };
   const ordered = wanted.map((each) => [rank(each), each] as const).sort(([a], [b]) => a - b);
   const chosen: WantedPassage[] = [];
   const excluded: Exclusion[] = [];
@@ -249,6 +270,6 @@ function passesBy(wanted: WantedPassage, allowed: readonly Passage[], labelsOf: 
 function partsOf(wanted: WantedPassage, passing: readonly Passage[]): (Passage & OwnEntrance)[] {
   return passing.flatMap((each) => {
     const part = common(wanted, each);
-    return part === undefined ? [] : [{ ...part, profile: wanted.profile }];
+    return part === undefined ? [] : [{ ...part, profile: wanted.profile, exception: wanted.exception }];
   });
 }

@@ -5,7 +5,6 @@
  * decides about the ports behind it. So a rule without ports is exact as it is, as it allows the tunnel's port too. A rule with
  * ports can't be carried: it would allow every port that the destination serves.
  */
-import { LABEL_EXCEPTION } from '../../../api/names.ts';
 import type { NetworkPolicy, NetworkPolicyPort } from '../../../api/network-policy.ts';
 import { noteText, notesOf } from '../../../policy/notes.ts';
 import { rulesOf } from '../../../policy/semantics/normalize.ts';
@@ -18,8 +17,7 @@ export function rulesBeyondTunnel(
   ambient: readonly NamespaceFacts[],
   port: number,
 ): string[] {
-  const own = policies.filter(({ metadata }) => metadata.labels?.[LABEL_EXCEPTION] === undefined);
-  const names = own.flatMap((policy) => {
+  const names = policies.flatMap((policy) => {
     const notes = notesOf(policy);
     return rulesOf(policy.spec, 'Egress').flatMap(({ peers = [], ports }, index) => {
       const reachesMesh = peers.some(

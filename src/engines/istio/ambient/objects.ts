@@ -6,6 +6,9 @@ import type { KubeObject, LabelSelector, ObjectMeta } from '../../../api/meta.ts
 import {
   ANNOTATION_RULES,
   endLabel,
+  EXCEPTION_STAND_IN,
+  exceptionPolicyName,
+  LABEL_EXCEPTION,
   LABEL_MANAGED_BY,
   LABEL_PROFILE,
   LABEL_ROLE,
@@ -16,7 +19,7 @@ import {
 import type { NetworkPolicy, NetworkPolicyPeer } from '../../../api/network-policy.ts';
 import { intersection } from '../../../policy/guard/selectors.ts';
 import { isTransition } from '../../../policy/planning/transition.ts';
-import { formatNotes } from '../../../policy/notes.ts';
+import { formatNotes, type RuleNote } from '../../../policy/notes.ts';
 import { canonicalSelector, selectorKey } from '../../../policy/semantics/selector.ts';
 import { TUNNEL_RULE } from '../../../policy/tunnel-rule.ts';
 import { isTunnel } from '../../../policy/tunnels.ts';
@@ -42,21 +45,30 @@ const ENROLLED_KEYS = new Set(ENROLLED.matchExpressions?.map(({ key }) => key));
 /** The metadata that policies of a profile share in a namespace. */
 export type ProfileMetadata = Pick<ObjectMeta, 'namespace' | 'ownerReferences'>;
 
-/** The NetworkPolicies of a profile that open the tunnel's port. */
+/** The owner of entrances: a profile or, within it, an exception, of which the note says when it ends. */
+export interface EntranceOwner {
+  readonly profile: string;
+  readonly exception?: string;
+  readonly metadata: ProfileMetadata;
+  readonly note?: RuleNote;
+}
+
+/** The NetworkPolicies of a profile or exception that open the tunnel's port. */
 export function tunnelPolicies(
-  profile: string,
+  owner: EntranceOwner,
   entrances: readonly OwnEntrance[],
-  { port, metadata }: { readonly port: number; readonly metadata: ProfileMetadata },
+  port: number,
 ): NetworkPolicy[] {
-  return groups(profile, entrances).map(([pods, group]): NetworkPolicy => {
+  const own = entrances.filter((each) => each.exception === owner.exception);
+  return groups(owner.profile, own).map(([pods, group]): NetworkPolicy => {
     const peers = new Map(group.map(({ source }) => [canonicalJSON(peerOf(source)), peerOf(source)]));
     const from = [...peers].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, peer]) => peer);
-    const note = { rule: TUNNEL_RULE, description: 'other pods of the mesh' };
+    const note = { description: 'other pods of the mesh', ...owner.note, rule: TUNNEL_RULE };
     return {
       apiVersion: 'networking.k8s.io/v1',
       kind: 'NetworkPolicy',
       metadata: {
-        ...named(profile, pods, metadata),
+        ...ownMetadata(owner, pods),
         annotations: { [ANNOTATION_RULES]: formatNotes([note]) },
       },
       spec: {
@@ -125,6 +137,7 @@ export function entrancesOf(policies: readonly NetworkPolicy[], port: number): O
         pods,
         source: { namespaces: namespaceSelector, pods: podSelector },
         profile,
+        exception: metadata.labels?.[LABEL_EXCEPTION],
       }));
   });
 }
@@ -192,6 +205,13 @@ function named(profile: string, pods: LabelSelector, metadata: ProfileMetadata):
     },
     ...(ownerReferences && { ownerReferences }),
   };
+}
+
+function ownMetadata({ profile, exception, metadata }: EntranceOwner, pods: LabelSelector): ObjectMeta {
+  if (exception === undefined) return named(profile, pods, metadata);
+  const { name, labels, ...rest } = named(EXCEPTION_STAND_IN, pods, metadata);
+  const own = { [LABEL_PROFILE]: profile, [LABEL_ROLE]: 'exception', [LABEL_EXCEPTION]: exception };
+  return { ...rest, name: exceptionPolicyName(profile, exception, name), labels: { ...labels, ...own } };
 }
 
 function peerOf({ namespaces, pods }: OwnEntrance['source']): NetworkPolicyPeer {

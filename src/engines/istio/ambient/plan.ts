@@ -5,28 +5,37 @@
  * permit goes. Each plan is made from what is observed, so that a crash between two writes needs no memory.
  */
 import type { KubeObject, ObjectMeta } from '../../../api/meta.ts';
-import { LABEL_ROLE } from '../../../api/names.ts';
+import { LABEL_EXCEPTION, LABEL_ROLE } from '../../../api/names.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
-import { isTunnel, type MeshTunnels } from '../../../policy/tunnels.ts';
+import { isTunnel, type MeshTunnels, type ProfileTunnels } from '../../../policy/tunnels.ts';
 import type { UnresolvedPeer } from '../../../policy/rules.ts';
 import type { NamespaceFacts } from '../../../policy/facts.ts';
+import { notesOf } from '../../../policy/notes.ts';
 import { isolatesAll } from '../../../policy/planning/effect.ts';
 import { isTransitionalCover } from '../../../policy/planning/transition.ts';
 import { isolates } from '../../../policy/semantics/normalize.ts';
 import { type AuthorizationPolicy, SECURITY_API_VERSION } from '../policy.ts';
 import { acceptanceFailure } from './acceptance.ts';
-import { type Choice, choose } from './choose.ts';
-import { rulesBeyondTunnel } from './egress.ts';
+import { type Choice, choose, type OwnEntrance } from './choose.ts';
 import {
   DENY_TUNNEL,
+  type EntranceOwner,
   entrancesOf,
   isOverlayCover,
   isTunnelDeny,
   permitPolicies,
   permitsOf,
+  type ProfileMetadata,
   tunnelPolicies,
 } from './objects.ts';
-import { common, type Entrance, type Passage } from './passages.ts';
+import {
+  blockedReports,
+  egressReports,
+  leftOutReports,
+  type Report,
+  unresolvedOf,
+  waitingReports,
+} from './reports.ts';
 import {
   coversOf,
   labelsIn,
@@ -34,7 +43,6 @@ import {
   type ProfilePolicies,
   permitFor,
   type TunnelContext,
-  type Wanted,
   wantedPassages,
 } from './wanted.ts';
 
@@ -65,7 +73,7 @@ export interface TunnelPlan {
 const LABEL_WAYPOINT = 'istio.io/use-waypoint';
 
 export function planTunnels(input: TunnelInput, context: TunnelContext): TunnelPlan {
-  const { profiles, policies, objects, namespace } = input;
+  const { profiles, policies, objects, namespace, ambient } = input;
   const failure = acceptanceFailure(objects);
   const hasDeny = objects.some(isTunnelDeny);
   // Permits alone are left where somebody else has removed the policy that restricts: it is restored.
@@ -89,37 +97,27 @@ export function planTunnels(input: TunnelInput, context: TunnelContext): TunnelP
       },
     },
   );
-  const leavesOut = wanted.unsayable.length + choice.excluded.length > 0;
+  const leftOut = [...wanted.unsayable, ...choice.excluded.map((each) => each.wanted)];
+  const leavesOut = leftOut.some(({ exception }) => exception === undefined);
   const blocking = wanted.unsayable.find(({ isOpen }) => isOpen)?.rule ?? choice.unpermitted;
   const isBlocked = blocking !== undefined || !mayBegin(input, leavesOut);
   const isWithoutOverlay = !isRestricted && isBlocked;
   // Before the namespace is isolated, no entrance takes the place of a cover.
   const isAwaited = isWithoutOverlay && !isIsolated(policies);
   const kept = isAwaited ? choice.passing : [...choice.passing, ...choice.covered];
+  const reported = { wanted, choice, kept };
   const reports = [
-    ...wanted.unsayable.map(({ profile, rule, message, entrance }) =>
-      report({ profile, rule, reason: 'Unsupported', message }, entrance, kept),
-    ),
-    ...exclusionReports(choice, kept),
+    ...leftOutReports(reported),
     // Without an overlay nothing waits for it to be accepted.
-    ...(isWithoutOverlay
-      ? blockedReports(wanted, choice, { blocking, kept })
-      : waitingReports(choice, kept, failure)),
+    ...(isWithoutOverlay ? blockedReports(reported, blocking) : waitingReports(reported, failure)),
   ];
-  const asking = profiles.filter(({ isAsking }) => isAsking);
+  const entrances = isAwaited ? [] : choice.entrances;
+  const shared = { reports, ambient, port: context.port, isIsolated: isIsolated(policies) };
   return {
     profiles: new Map(
-      asking.map((each) => {
-        const metadata = metadataOf(each);
-        const entrances = isAwaited ? [] : choice.entrances;
-        return [
-          each.profile,
-          {
-            policies: tunnelPolicies(each.profile, entrances, { port: context.port, metadata }),
-            unresolved: [...unresolvedOf(each.profile, reports), ...egressReports(each, input, context.port)],
-          },
-        ];
-      }),
+      profiles
+        .filter(({ isAsking }) => isAsking)
+        .map((each) => [each.profile, tunnelsOf(each, entrances, shared)]),
     ),
     isSettled: choice.isSettled,
     objects: isWithoutOverlay ? [] : overlayOf(profiles, choice, context.trustDomain),
@@ -149,91 +147,58 @@ function isIsolated(policies: readonly NetworkPolicy[]): boolean {
   return policies.some((each) => isolatesAll(each.spec, 'Ingress') && !isTransitionalCover(each));
 }
 
-interface Report extends Pick<UnresolvedPeer, 'rule' | 'reason' | 'message'> {
-  readonly profile: string;
-  readonly hasLastKnown: boolean;
-}
-
-/** @param kept what passes now and stays */
-function report(
-  reported: Omit<Report, 'hasLastKnown'>,
-  { pods, source }: Entrance,
-  kept: readonly Passage[],
-): Report {
-  const every = { pods, source, ports: 'every' } as const;
-  return { ...reported, hasLastKnown: kept.some((each) => common(each, every) !== undefined) };
-}
-
-function exclusionReports({ excluded }: Choice, kept: readonly Passage[]): Report[] {
-  return excluded.map(({ wanted, by }) => {
-    const message =
-      `pods that rule ${by.rule} lets in would get the ports of this rule, or the reverse: the mesh tells pods by namespace and ` +
-      'service account, and not by labels. Give both rules the same ports, or write serviceAccount peers';
-    return report(
-      { profile: wanted.profile, rule: wanted.rule, reason: 'Unsupported', message },
-      wanted,
-      kept,
-    );
-  });
-}
-
-function waitingReports(
-  { waiting }: Choice,
-  kept: readonly Passage[],
-  failure: string | undefined,
-): Report[] {
-  const message =
-    failure ?? 'its AuthorizationPolicies have to be accepted, or other connections to close, first';
-  return waiting.map((each) =>
-    report({ profile: each.profile, rule: each.rule, reason: 'NotAccepted', message }, each, kept),
+/** The profile and its exceptions that are in force, as the owners of entrances. */
+function ownersIn(profile: TunnelProfile): EntranceOwner[] {
+  const exceptions = new Map(
+    profile.policies.flatMap((policy) => {
+      const name = policy.metadata.labels?.[LABEL_EXCEPTION];
+      return name === undefined ? [] : [[name, policy] as const];
+    }),
   );
+  return [
+    { profile: profile.profile, metadata: metadataOf(profile) },
+    ...[...exceptions].map(([exception, policy]): EntranceOwner => {
+      const note = notesOf(policy).find((each) => each !== undefined);
+      return { profile: profile.profile, exception, metadata: policy.metadata, ...(note && { note }) };
+    }),
+  ];
 }
 
-/** Any overlay would cut connections of a rule that it can't say. So there is none, and the rules with ports stay closed. */
-function blockedReports(
-  { passages }: Wanted,
-  { excluded }: Choice,
-  { blocking, kept }: { readonly blocking: string | undefined; readonly kept: readonly Passage[] },
-): Report[] {
-  if (blocking === undefined) return [];
-  const reported = new Set(excluded.map(({ wanted }) => wanted));
-  const message =
-    `no AuthorizationPolicy can say rule ${blocking}, and any would cut its connections: none is written in the namespace until ` +
-    'that rule is changed';
-  return passages
-    .filter((each) => each.needsEntrance && !reported.has(each))
-    .map((each) =>
-      report({ profile: each.profile, rule: each.rule, reason: 'Unsupported', message }, each, kept),
-    );
+/** The part of a profile. */
+function tunnelsOf(
+  profile: TunnelProfile,
+  entrances: readonly OwnEntrance[],
+  { reports, ambient, port, isIsolated: isStanding }: TunnelsContext,
+): ProfileTunnels {
+  const owners = ownersIn(profile);
+  const unresolved = owners.map(
+    ({ exception }) =>
+      [
+        exception,
+        [
+          ...unresolvedOf(profile.profile, exception, reports),
+          ...egressReports(profile.policies, exception, { ambient, port }),
+        ],
+      ] as const,
+  );
+  return {
+    policies: owners.flatMap((owner) => tunnelPolicies(owner, entrances, port)),
+    // The isolation waits for istiod to accept what exceptions open, and never for what it can't carry of them.
+    unresolved: unresolved.flatMap(([exception, own]) => {
+      if (exception === undefined) return own;
+      return isStanding ? [] : own.filter(({ reason }) => reason === 'NotAccepted');
+    }),
+    exceptions: new Map(
+      unresolved.flatMap(([exception, own]) => (exception === undefined ? [] : [[exception, own] as const])),
+    ),
+  };
 }
 
-/** Each rule and message once. */
-function unresolvedOf(profile: string, reports: readonly Report[]): UnresolvedPeer[] {
-  const own = reports.filter((each) => each.profile === profile);
-  const byText = Map.groupBy(own, ({ rule, message }) => JSON.stringify([rule, message]));
-  return [...byText.values()].flatMap(([first, ...more]) => {
-    if (first === undefined) return [];
-    const { rule, reason, message } = first;
-    const hasLastKnown = [first, ...more].every((each) => each.hasLastKnown);
-    return [{ direction: 'Ingress', rule, peer: 'pods of the mesh', reason, message, hasLastKnown }];
-  });
-}
-
-function egressReports(
-  { policies }: TunnelProfile,
-  { ambient }: TunnelInput,
-  port: number,
-): UnresolvedPeer[] {
-  return rulesBeyondTunnel(policies, ambient, port).map((rule) => ({
-    direction: 'Egress',
-    rule,
-    peer: 'pods of the mesh',
-    reason: 'Unsupported',
-    message:
-      `port ${port} carries the connections to pods of the mesh, and only the destination tells their ports apart: write the ` +
-      'rule without ports, and hold the ports by the ingress rules of the destination',
-    hasLastKnown: false,
-  }));
+interface TunnelsContext {
+  readonly reports: readonly Report[];
+  readonly ambient: readonly NamespaceFacts[];
+  readonly port: number;
+  readonly isIsolated: boolean;
 }
 
 function overlayOf(
@@ -263,6 +228,7 @@ function denyOf({ policies }: TunnelProfile): AuthorizationPolicy[] {
   return [{ apiVersion: SECURITY_API_VERSION, kind: 'AuthorizationPolicy', metadata, spec: DENY_TUNNEL }];
 }
 
-function metadataOf({ policies }: TunnelProfile): Pick<ObjectMeta, 'namespace' | 'ownerReferences'> {
-  return policies[0]?.metadata ?? {};
+function metadataOf({ policies }: TunnelProfile): ProfileMetadata {
+  const own = policies.find(({ metadata }) => metadata.labels?.[LABEL_EXCEPTION] === undefined);
+  return own?.metadata ?? {};
 }

@@ -46,8 +46,7 @@ export interface TunnelContext {
 export interface ProfilePolicies {
   readonly profile: string;
   /**
-   * True if the profile asks for entrances. Otherwise, and in policies of exceptions, only those count that rules open by
-   * themselves: an exception must not take the place of a rule.
+   * True if the profile asks for entrances. Otherwise only those count that rules open by themselves.
    */
   readonly isAsking: boolean;
   readonly policies: readonly NetworkPolicy[];
@@ -56,6 +55,8 @@ export interface ProfilePolicies {
 /** A rule that can't be said exactly. */
 export interface Unsayable {
   readonly profile: string;
+  /** The exception that the rule is of; absent for a rule of the profile. */
+  readonly exception?: string | undefined;
   readonly rule: string;
   readonly entrance: Entrance;
   /** Why, and what to write instead. */
@@ -74,13 +75,12 @@ export function wantedPassages(profiles: readonly ProfilePolicies[], context: Tu
   const unsayable: Unsayable[] = [];
   for (const { rule, policy, profile, isAsking } of profiles.flatMap(rulesIn)) {
     const reached = portsOf(rule.ports, context.port);
-    const isCarried = isAsking && policy.metadata.labels?.[LABEL_EXCEPTION] === undefined;
-    if (reached === 'none' || (!reached.opensTunnel && !isCarried)) continue;
+    if (reached === 'none' || (!reached.opensTunnel && !isAsking)) continue;
     const { ports, opensTunnel } = reached;
     for (const source of sourcesOf(rule.peers, policy.metadata.namespace ?? '')) {
       const entrance = { pods: policy.spec.podSelector ?? {}, source };
       const permit = 'message' in reached ? reached : permitFor({ ...entrance, ports }, context);
-      const named = { profile, rule: rule.name };
+      const named = { profile, rule: rule.name, exception: policy.metadata.labels?.[LABEL_EXCEPTION] };
       if ('message' in permit)
         unsayable.push({ ...named, entrance, message: permit.message, isOpen: opensTunnel });
       else if (permit.identity.namespaces.length > 0)

@@ -3,11 +3,21 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { parse } from 'yaml';
+import type { NetworkPolicy } from '../../../../src/api/network-policy.ts';
 import type { IngressRule, SegmentationProfile } from '../../../../src/api/profile.ts';
 import { entrancesOf, isTunnelDeny } from '../../../../src/engines/istio/ambient/objects.ts';
+import { isTunnel, keptTunnels } from '../../../../src/policy/tunnels.ts';
 import { NOTHING_ALLOWED, runs } from '../../../policy/fixture.ts';
 import { profiles as generated, SOURCES, TARGETS, tcp } from './arbitrary.ts';
-import { AmbientNamespace, type Connection, isMeant, meshProfile, TUNNEL_PORT } from './world.ts';
+import {
+  AmbientNamespace,
+  type Connection,
+  type ExceptedProfile,
+  exceptionOf,
+  isMeant,
+  meshProfile,
+  TUNNEL_PORT,
+} from './world.ts';
 
 const PORTS = [80, 90, TUNNEL_PORT];
 const CONNECTIONS: readonly Connection[] = TARGETS.flatMap((to) =>
@@ -20,7 +30,7 @@ const passing = (namespace: AmbientNamespace) =>
 
 describe('the tunnel of a mesh without sidecars', () => {
   /** The namespace once all is written and accepted, and the peers that are unresolved. */
-  const settled = (...profiles: readonly SegmentationProfile[]) => {
+  const settled = (...profiles: readonly ExceptedProfile[]) => {
     const namespace = new AmbientNamespace();
     namespace.settle(profiles);
     const all = [...namespace.plan(profiles).profiles.values()];
@@ -318,8 +328,90 @@ describe('the tunnel of a mesh without sidecars', () => {
     assert.ok(complete > 0 && partial > 0, `${complete} complete, ${partial} partial`);
   });
 
+  describe('for an exception', () => {
+    const rule = { name: 'web', from: [{ namespaces: ['front'] }], ports: [tcp(80)] };
+    const debug = exceptionOf('debug', [
+      { name: 'ops', podSelector: web, from: [{ namespaces: ['ops'] }], ports: [tcp(90)] },
+    ]);
+    const tunnels = ({ policies }: AmbientNamespace) => policies.filter(isTunnel);
+
+    it('is opened by a policy of its own, which carries its end and belongs to it', () => {
+      const { namespace } = settled({ ...meshProfile([rule]), exceptions: [debug] });
+      const found = tunnels(namespace).find(
+        ({ metadata }) => metadata.labels?.['segmentation.dev/exception'] === 'debug',
+      );
+      assert.match(found?.metadata.name ?? '', /^segmented\.exception-[0-9a-f]+\.debug\./);
+      assert.equal(found?.metadata.ownerReferences?.[0]?.kind, 'SegmentationException');
+      assert.match(
+        found.metadata.annotations?.['segmentation.dev/rules'] ?? '',
+        /"until":"2026-12-01T08:00:00Z"/,
+      );
+      const [to] = TARGETS;
+      const from = SOURCES.find((each) => each.namespace === 'ops');
+      assert.ok(to && from);
+      assert.deepEqual(
+        PORTS.filter((port) => namespace.passes({ from, to, port })),
+        [90],
+      );
+    });
+
+    it('is closed by the first write after its end, before its permit goes', () => {
+      const made = meshProfile([rule]);
+      const { namespace } = settled({ ...made, exceptions: [debug] });
+      const writes: string[] = [];
+      namespace.settle([made], (write) => writes.push(write));
+      assert.match(writes[0] ?? '', /^delete NetworkPolicy segmented\.exception\.debug/);
+      assert.deepEqual(
+        tunnels(namespace).map(({ metadata }) => metadata.name),
+        ['segmented.ingress.baseline.mesh.tunnel'],
+      );
+      assert.deepEqual(namespace.objects, settled(made).namespace.objects);
+    });
+
+    it('is closed after its end also while the mesh is not known, and kept until then', () => {
+      const made = meshProfile([rule]);
+      const { namespace } = settled({ ...made, exceptions: [debug] });
+      const kept = (policies: readonly NetworkPolicy[]) => {
+        const compiled = { policies, extensions: [], unresolved: [], connections: [] };
+        const tunnels = keptTunnels([{ profile: made, compiled }], namespace.policies, 'not read');
+        return [...tunnels.values()].flatMap((each) => each.policies.map(({ metadata }) => metadata.name));
+      };
+      assert.equal(kept(namespace.policies).length, 2);
+      const rest = namespace.policies.filter(
+        ({ metadata }) => metadata.labels?.['segmentation.dev/exception'] === undefined,
+      );
+      assert.deepEqual(kept(rest), ['segmented.ingress.baseline.mesh.tunnel']);
+    });
+
+    it('gives way to new rules, and reports to the exception what it can not carry', () => {
+      const other = exceptionOf('other', [
+        { name: 'r', from: [{ namespaces: ['front'], podSelector: db }], ports: [tcp(90)] },
+      ]);
+      const made = {
+        ...meshProfile([
+          { name: 'r', from: [{ namespaces: ['front'], podSelector: web }], ports: [tcp(80)] },
+        ]),
+        exceptions: [other],
+      };
+      const { namespace, unresolved } = settled(made);
+      assert.deepEqual(unresolved, []);
+      const { exceptions } = namespace.plan([made]).profiles.get('segmented') ?? {};
+      assert.deepEqual(
+        exceptions?.get('other')?.map(({ rule, reason }) => [rule, reason]),
+        [['r', 'Unsupported']],
+      );
+    });
+  });
+
   const edit = fc.record({
-    made: generated,
+    made: fc
+      .tuple(generated, fc.option(generated, { nil: undefined, freq: 2 }))
+      .map(
+        ([made, excepted]): ExceptedProfile =>
+          excepted === undefined
+            ? made
+            : { ...made, exceptions: [exceptionOf('debug', excepted.spec.ingress ?? [])] },
+      ),
     kill: fc.integer({ min: 0, max: 14 }),
     isAccepted: fc.boolean(),
   });
@@ -330,15 +422,23 @@ describe('the tunnel of a mesh without sidecars', () => {
     for (const { made, kill, isAccepted } of edits) {
       const profiles = [made];
       const before = passing(namespace);
-      const meant = new Set(CONNECTIONS.filter((each) => isMeant(profiles, each)).map(textOf));
+      const meantBy = (all: readonly ExceptedProfile[]) =>
+        new Set(CONNECTIONS.filter((each) => isMeant(all, each)).map(textOf));
+      const meant = meantBy(profiles);
+      const { exceptions } = namespace.plan(profiles).profiles.get('segmented') ?? {};
+      const isCarried = [...(exceptions?.values() ?? [])].every((all) =>
+        all.every(({ reason }) => reason !== 'Unsupported'),
+      );
+      // Isolation never waits for rules of exceptions that can't be carried.
+      const isHeld = namespace.isIsolated || isCarried;
+      const held = isHeld ? meant : meantBy([meshProfile(made.spec.ingress)]);
       const check = (step: string) => {
         const now = passing(namespace);
         // Until the namespace is isolated, its NetworkPolicies restrict nothing.
         if (namespace.isIsolated && !namespace.isCovered)
           for (const each of now)
             assert.ok(before.has(each) || meant.has(each), `wider after ${step}: ${each}`);
-        for (const each of before)
-          if (meant.has(each)) assert.ok(now.has(each), `cut after ${step}: ${each}`);
+        for (const each of before) if (held.has(each)) assert.ok(now.has(each), `cut after ${step}: ${each}`);
         opened += now.size;
       };
       const writing = namespace.reconcile(profiles);

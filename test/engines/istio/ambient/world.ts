@@ -7,7 +7,9 @@ import type { Namespace, Pod } from '../../../../src/analysis/cluster.ts';
 import type { KubeObject, StringMap } from '../../../../src/api/meta.ts';
 import { LABEL_SERVICE_ACCOUNT } from '../../../../src/api/names.ts';
 import type { NetworkPolicy } from '../../../../src/api/network-policy.ts';
-import type { SegmentationProfile } from '../../../../src/api/profile.ts';
+import type { SegmentationException } from '../../../../src/api/exception.ts';
+import type { IngressRule, SegmentationProfile } from '../../../../src/api/profile.ts';
+import { compileException } from '../../../../src/policy/exceptions/compile.ts';
 import { planTunnels, type TunnelPlan } from '../../../../src/engines/istio/ambient/plan.ts';
 import { detectIstio } from '../../../../src/engines/istio/detect.ts';
 import { planOverlay } from '../../../../src/engines/istio/overlay.ts';
@@ -52,6 +54,21 @@ export function meshProfile(
     ...spec,
   });
   return { ...made, metadata: { ...made.metadata, name, uid: `uid-${name}` } };
+}
+
+/** A profile with the exceptions that it grants now. */
+export interface ExceptedProfile extends SegmentationProfile {
+  readonly exceptions?: readonly SegmentationException[];
+}
+
+/** When exceptions end, in milliseconds since the epoch. */
+export const END = Date.parse('2026-12-01T08:00:00Z');
+
+export function exceptionOf(name: string, ingress: readonly IngressRule[]): SegmentationException {
+  return {
+    metadata: { name, namespace: SHOP.name, uid: `uid-${name}` },
+    spec: { reason: 'restore', expires: '2026-12-01T08:00:00Z', requestedBy: 'jane', ingress },
+  };
 }
 
 export interface Connection {
@@ -229,6 +246,14 @@ function allows(policies: readonly NetworkPolicy[], { from, to, port }: Connecti
   return ingress.reason === 'Rule' || ingress.reason === 'NotIsolated';
 }
 
-function compiledAll(profiles: readonly SegmentationProfile[]): (readonly [SegmentationProfile, Compiled])[] {
-  return profiles.map((each) => [each, compile(each, SHOP, CLUSTER)] as const);
+function compiledAll(profiles: readonly ExceptedProfile[]): (readonly [SegmentationProfile, Compiled])[] {
+  return profiles.map((each) => {
+    const compiled = compile(each, SHOP, CLUSTER);
+    const excepted = (each.exceptions ?? []).flatMap(
+      (exception) =>
+        compileException(exception, { profile: each, end: END }, { namespace: SHOP, cluster: CLUSTER })
+          .policies,
+    );
+    return [each, { ...compiled, policies: [...compiled.policies, ...excepted] }] as const;
+  });
 }
