@@ -22,8 +22,14 @@ export interface Cidr {
 }
 
 const BITS = { 4: 32, 6: 128 } as const;
+/** By family and length of the prefix, the bits beyond the prefix. */
+const BEYOND = {
+  4: Array.from({ length: 33 }, (_, prefix) => (1n << BigInt(32 - prefix)) - 1n),
+  6: Array.from({ length: 129 }, (_, prefix) => (1n << BigInt(128 - prefix)) - 1n),
+} as const;
 /** ::ffff:0:0, the prefix of IPv4-mapped IPv6 addresses, without its last 32 bits. */
 const MAPPED = 0xffffn;
+const ZERO = '0'.charCodeAt(0);
 
 /** The address that `text` spells; undefined if it spells none. Zone identifiers are refused. */
 export function parseAddress(text: string): Address | undefined {
@@ -45,6 +51,7 @@ export function parseCidr(text: string): Cidr | undefined {
   const prefix = Number(digits);
   if (prefix > BITS[spelled]) return undefined;
   const cidr = range(spelled, prefix, value);
+  if (spelled === 4) return cidr;
   // Only where the prefix is 96 or longer does the range's first address keep all bits of the mapped prefix.
   return cidr.first >> 32n === MAPPED ? range(4, prefix - 96, cidr.first & 0xffffffffn) : cidr;
 }
@@ -138,22 +145,30 @@ function parentOf(low: Cidr, high: Cidr): Cidr | undefined {
 }
 
 function range(family: IPFamily, prefix: number, value: bigint): Cidr {
-  const size = 1n << BigInt(BITS[family] - prefix);
-  const first = value - (value % size);
-  return { family, prefix, first, last: first + size - 1n };
+  const beyond = BEYOND[family][prefix] ?? 0n;
+  const last = value | beyond;
+  return { family, prefix, first: last - beyond, last };
 }
 
 function parseIPv4(text: string): bigint | undefined {
-  const parts = text.split('.');
-  if (parts.length !== 4) return undefined;
   let value = 0;
-  for (const part of parts) {
-    if (!/^\d+$/.test(part)) return undefined;
-    const octet = Number(part);
-    if (octet > 255) return undefined;
-    value = value * 256 + octet;
+  let octet = 0;
+  let digits = 0;
+  let dots = 0;
+  for (let index = 0; index < text.length; index++) {
+    const digit = text.charCodeAt(index) - ZERO;
+    if (digit >= 0 && digit <= 9) {
+      octet = octet * 10 + digit;
+      digits += 1;
+      if (octet > 255) return undefined;
+    } else {
+      if (text[index] !== '.' || digits === 0) return undefined;
+      value = value * 256 + octet;
+      [octet, digits] = [0, 0];
+      dots += 1;
+    }
   }
-  return BigInt(value);
+  return dots === 3 && digits > 0 ? BigInt(value * 256 + octet) : undefined;
 }
 
 function parseIPv6(text: string): bigint | undefined {
@@ -192,7 +207,7 @@ function groups(text: string, ends: boolean): number[] | undefined {
 
 function dotted(value: bigint): string {
   const bits = Number(value);
-  return [24, 16, 8, 0].map((shift) => (bits >>> shift) & 255).join('.');
+  return `${bits >>> 24}.${(bits >>> 16) & 255}.${(bits >>> 8) & 255}.${bits & 255}`;
 }
 
 /** RFC 5952, section 4: lower case, no leading zeros, `::` for the first longest run of two or more zero groups. */
