@@ -10,13 +10,14 @@ import { ApiProxy, type Exchange } from './api-proxy.ts';
 import { CACHED } from './faults.ts';
 
 const LEASE = '/apis/coordination.k8s.io/v1/namespaces/segmentation-system/leases/segmentation-operator';
-/** Deadline for another replica to take the Lease, whose duration is four seconds. */
-const TAKEOVER_MS = 20_000;
+/** Deadline for another replica to take the Lease, whose duration is eight seconds. */
+const TAKEOVER_MS = 60_000;
 /** Longer than a new leader needs to read peer sources and begin to write. */
 const STALE_MS = 1500;
-const RENEW_DEADLINE_MS = 3000;
-/** Delay of a request on a busy machine. The Lease lasts a second longer than the renew deadline. */
-const SLACK_MS = 500;
+/** Long enough for a leader on a busy machine to renew its Lease. */
+const RENEW_DEADLINE_MS = 6000;
+/** Delay of a request on a busy machine. The Lease lasts two seconds longer than the renew deadline. */
+const SLACK_MS = 1500;
 
 interface Replica {
   readonly proxy: ApiProxy;
@@ -24,7 +25,7 @@ interface Replica {
 }
 
 describe('leader election', function () {
-  this.timeout(90_000);
+  this.timeout(240_000);
   const operators = new Operators();
   let plane: ControlPlane;
   let box: Sandbox;
@@ -48,7 +49,7 @@ describe('leader election', function () {
   async function start(preload?: string): Promise<Replica> {
     const proxy = await ApiProxy.start(await installOperator(plane));
     const config = join(plane.directory, 'leaders.yaml');
-    const times = 'leaseDuration: 4s, renewDeadline: 3s, retryPeriod: 500ms';
+    const times = 'leaseDuration: 8s, renewDeadline: 6s, retryPeriod: 500ms';
     writeFileSync(
       config,
       [
@@ -79,7 +80,7 @@ describe('leader election', function () {
     const namespace = await box.namespace('shop');
     await box.pod(namespace, 'web', { app: 'web' });
     const profile = await box.profile('p', { ingress: rules('203.0.113.0/25') });
-    await box.ready(profile, 10_000);
+    await box.ready(profile);
     return { leader, standby, namespace, profile };
   }
 
@@ -95,6 +96,7 @@ describe('leader election', function () {
   };
   const versions = async (namespace: string) =>
     (await box.policies(namespace)).map(({ metadata }) => metadata.resourceVersion);
+  const holder = async () => ((await box.read(LEASE))['spec'] as { holderIdentity?: string }).holderIdentity;
   /** True for writes that only the leader may make. */
   const guarded = ({ resource }: { resource: string }) =>
     resource === 'networkpolicies' || resource.startsWith('segmentationprofiles');
@@ -136,7 +138,7 @@ describe('leader election', function () {
     await leader.operator.line('leading');
     const namespace = await box.namespace('shop');
     const profile = await box.profile('p');
-    await box.ready(profile, 10_000);
+    await box.ready(profile);
     leader.proxy.intercept = (exchange: Exchange) =>
       exchange.resource === 'leases' ? undefined : exchange.pass();
     await leader.operator.skipMinute();
@@ -161,6 +163,7 @@ describe('leader election', function () {
       await exchange.pass();
     };
     const before = leader.proxy.writes.length;
+    const held = await holder();
     await box.edit(profile, { ingress: rules('198.51.100.0/24') });
     await eventually(() =>
       assert.ok(ended !== undefined, 'the leader made no write during which to stop it'),
@@ -171,8 +174,9 @@ describe('leader election', function () {
       .filter(({ resource }) => resource === 'networkpolicies');
     assert.ok(written.length > 3, 'the plan has several writes: additions first, then removals');
     assert.equal(leader.proxy.writes.at(-1)?.resource, 'leases');
-    await standby.operator.line('leading', RENEW_DEADLINE_MS);
-    await box.ready(profile, 10_000);
+    assert.notEqual(await holder(), held, 'the leader has not released the Lease');
+    await standby.operator.line('leading', TAKEOVER_MS);
+    await box.ready(profile);
     assert.equal(await allowed(namespace, profile), '198.51.100.0/24');
     assert.deepEqual(
       standby.proxy.writes.filter(({ resource }) => resource === 'networkpolicies'),
@@ -210,7 +214,7 @@ describe('leader election', function () {
     await eventually(async () => {
       assert.equal(await allowed(namespace, profile), '198.51.100.0/24');
     });
-    await box.ready(profile, 10_000);
+    await box.ready(profile);
     const before = await versions(namespace);
     await leader.operator.kill();
     await standby.operator.line('leading', TAKEOVER_MS);
