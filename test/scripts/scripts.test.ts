@@ -8,11 +8,13 @@ const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   readonly scripts: Readonly<Record<string, string>>;
 };
 
-/** By npm script, the TypeScript file that it runs. */
-const ENTRIES = Object.entries(scripts).flatMap(([name, command]) => {
-  const [, entry] = /with-node\.mjs (\S+\.ts)/.exec(command) ?? [];
-  return entry === undefined ? [] : [[name, entry] as const];
-});
+/** Each TypeScript file that npm scripts run, and the name of one of them. */
+const ENTRIES = new Map(
+  Object.entries(scripts).flatMap(([name, command]) => {
+    const [, entry] = /with-node\.mjs (\S+\.ts)/.exec(command) ?? [];
+    return entry === undefined ? [] : [[entry, name] as const];
+  }),
+);
 
 const REFUSED: readonly (readonly [entry: string, args: readonly string[], message: RegExp])[] = [
   [
@@ -48,7 +50,7 @@ function run(entry: string, args: readonly string[]) {
 }
 
 describe('npm scripts', () => {
-  for (const [name, entry] of ENTRIES) {
+  for (const [entry, name] of ENTRIES) {
     it(`npm run ${name} answers --help and does nothing else`, () => {
       const { status, stdout, stderr } = run(entry, ['--help']);
       assert.deepEqual([status, stderr], [0, '']);
