@@ -162,18 +162,32 @@ export class Reflector<T extends Item> {
     const started = this.#options.clock.monotonic();
     const events = this.#events({ sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan' }, signal);
     try {
-      const list = await this.#initialEvents(events, signal);
-      if (list === undefined || this.#isSuspect(list)) {
-        await events.return();
-        return await this.#pagedList(signal, list);
-      }
-      this.#replace(list, 'streamed', started);
-      this.#deliver(list.laterEvents, signal);
+      if (!(await this.#takeInitialEvents(events, { started, signal }))) return;
       for await (const later of events) this.#deliver(later, signal);
       this.#checkDuration(started);
     } finally {
       await events.return();
     }
+  }
+
+  /**
+   * Takes the contents that a watch begins with. By itself, so that nothing holds the list while the watch goes on.
+   *
+   * @returns false if a paged list was taken instead
+   */
+  async #takeInitialEvents(
+    events: Events,
+    { started, signal }: { readonly started: number; readonly signal: AbortSignal },
+  ): Promise<boolean> {
+    const list = await this.#initialEvents(events, signal);
+    if (list === undefined || this.#isSuspect(list)) {
+      await events.return();
+      await this.#pagedList(signal, list);
+      return false;
+    }
+    this.#replace(list, 'streamed', started);
+    this.#deliver(list.laterEvents, signal);
+    return true;
   }
 
   /** The streamed list; undefined if the server does not offer one, or is silent. */

@@ -152,11 +152,12 @@ export class Store<T extends Item> implements Sink<T> {
 
   replace(items: readonly T[], resourceVersion: string): void {
     const changes: StoreChange<T>[] = [];
-    const listed = new Set<string>();
+    // An empty store has nothing that the list could omit: then the keys of a large list are not collected.
+    const listed = this.#size > 0 ? new Set<string>() : undefined;
     for (const item of items) {
       // We deleted the object after this list began.
       if (this.#forgotten.get(item.uid)?.listed === false) continue;
-      listed.add(item.key);
+      listed?.add(item.key);
       const old = this.#current(item);
       if (old !== undefined && this.#isNewerThanList(old, resourceVersion)) continue;
       this.#unconfirmed.delete(item.key);
@@ -164,8 +165,8 @@ export class Store<T extends Item> implements Sink<T> {
       this.#set(item);
       changes.push(change(old, item, 'watch'));
     }
-    for (const old of this.values()) {
-      if (listed.has(old.key) || this.#isNewerThanList(old, resourceVersion)) continue;
+    for (const old of listed === undefined ? [] : this.values()) {
+      if (listed?.has(old.key) || this.#isNewerThanList(old, resourceVersion)) continue;
       this.#unset(old);
       changes.push(change(old, undefined, 'watch'));
     }

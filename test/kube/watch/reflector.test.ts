@@ -1,5 +1,7 @@
 // A reflector and every failure of its lists and watches, on a virtual clock.
 import assert from 'node:assert/strict';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { ApiError } from '../../../src/kube/errors.ts';
 import { Reflector } from '../../../src/kube/watch/reflector.ts';
 import type { ListInfo, ReflectorOptions } from '../../../src/kube/watch/reflector.ts';
@@ -42,6 +44,12 @@ const errorEvent = (code: number, reason: string) => ({
 
 function failure(status: number, reason: string, more: { retryAfterMs?: number } = {}): ApiError {
   return new ApiError({ method: 'GET', path: PATH, status, reason, message: 'so it is', ...more });
+}
+
+/** Node's `gc`, without its flag for the whole process. */
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
 }
 
 class Fixture {
@@ -630,6 +638,15 @@ describe('Reflector', () => {
       }
       assert.ok(asked < 15, `asked ${asked} times in 30 s`);
     });
+  });
+
+  it('holds no item of the list that a newer one has replaced, while it watches', async () => {
+    const watch = await fixture.synced('a', 'b');
+    const first = new WeakRef(fixture.store.get('a') as Item);
+    watch.send(modified('a', 11));
+    await flush();
+    collectGarbage();
+    assert.equal(first.deref(), undefined);
   });
 
   it('ends at once when it is aborted, while it lists, watches or waits', async () => {
