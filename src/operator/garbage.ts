@@ -4,6 +4,17 @@
  *
  * Does nothing unless node was started with --expose-gc, as in the image.
  */
+import { getHeapStatistics } from 'node:v8';
+
+/** Smallest heap that is collected when the caches are filled, in bytes: about 20,000 policies. */
+const LARGE_HEAP = 40 * 2 ** 20;
+
+/** Collects until nothing more is freed. To be called when every namespace has been compared. */
 export function collectGarbage(): void {
   globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+}
+
+/** As `collectGarbage`, for a large heap only: a small one is collected soon after, and each time costs CPU. */
+export function collectLargeGarbage(): void {
+  if (getHeapStatistics().used_heap_size > LARGE_HEAP) collectGarbage();
 }

@@ -1,7 +1,7 @@
 /** A run of the operator: endpoints, caches, the Lease, the controller, and an orderly end. */
 import { serve } from './endpoints/serve.ts';
 import { type ConfigurationChange, followConfiguration } from './follow-configuration.ts';
-import { collectGarbage } from './garbage.ts';
+import { collectLargeGarbage } from './garbage.ts';
 import { createOperator, type Election, type Operator, type OperatorInput } from './wiring.ts';
 
 /** How long writes under way may take to complete when the operator stops, in milliseconds. */
@@ -41,7 +41,7 @@ export async function runOperator(input: OperatorInput, stop: AbortSignal): Prom
     await Promise.race([controller.watch(), aborted(stop)]);
     if (stop.aborted) return 'stopped';
     operator.canary?.start(AbortSignal.any([stop, ended.signal]));
-    collectGarbage();
+    collectLargeGarbage();
     logger.info('caches filled', {
       profiles: controller.clusterState.profiles.size,
       namespaces: controller.clusterState.namespaces.size,
