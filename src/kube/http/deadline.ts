@@ -1,12 +1,14 @@
 /** The end of a request: a time limit on the injected clock, or an abort by one of the callers' signals. */
 import type { Clock, Timer } from '../../util/clock.ts';
+import { LinkedList } from './linked-list.ts';
 import { scheduleShared } from './shared-timer.ts';
 
 export class Deadline {
   /** The time limit, milliseconds. */
   readonly milliseconds: number;
   readonly #clock: Clock;
-  readonly #signals: readonly AbortSignal[];
+  /** Ends that the deadline follows each signal. */
+  readonly #unfollow: (() => void)[] = [];
   readonly #reason: 'Timeout' | 'Stalled';
   #controller: AbortController | undefined;
   #onAbort: (() => void) | undefined;
@@ -25,16 +27,16 @@ export class Deadline {
     this.milliseconds = milliseconds;
     this.#clock = clock;
     this.#reason = reason;
-    this.#signals = signals.filter((signal) => signal !== undefined);
     this.#due = clock.monotonic() + milliseconds;
     // Requests share timers. A watch has its own, as its deadline is extended again and again.
     this.#timer =
       reason === 'Stalled'
         ? clock.schedule(milliseconds, this.#check)
         : scheduleShared(clock, milliseconds, this.#check);
-    for (const signal of this.#signals) {
+    for (const signal of signals) {
+      if (signal === undefined) continue;
       if (signal.aborted) this.#abort();
-      else follow(signal, this.#abort);
+      else this.#unfollow.push(follow(signal, this.#abort));
     }
   }
 
@@ -70,8 +72,9 @@ export class Deadline {
 
   /** Cancels the time limit and ignores the signals from now on. */
   clear(): void {
+    this.#onAbort = undefined;
     this.#timer.cancel();
-    for (const signal of this.#signals) unfollow(signal, this.#abort);
+    for (const unfollow of this.#unfollow) unfollow();
   }
 
   /** Rejects at the end if `pending` has not settled before. */
@@ -108,23 +111,25 @@ export class Deadline {
  * Callbacks by signal. Each signal has one listener of ours: adding and removing a listener scans all of them, and the
  * process's own signal would have one for each request in flight.
  */
-const followers = new WeakMap<AbortSignal, Set<() => void>>();
+const followers = new WeakMap<AbortSignal, LinkedList<() => void>>();
 
-function follow(signal: AbortSignal, callback: () => void): void {
-  const known = followers.get(signal);
-  if (known !== undefined) {
-    known.add(callback);
-    return;
+/** @returns ends that the callback is called */
+function follow(signal: AbortSignal, callback: () => void): () => void {
+  let callbacks = followers.get(signal);
+  if (callbacks === undefined) {
+    followers.set(signal, (callbacks = new LinkedList()));
+    callEachOnAbort(signal, callbacks);
   }
-  const callbacks = new Set([callback]);
-  followers.set(signal, callbacks);
-  const abort = () => {
-    for (const each of callbacks) each();
-    callbacks.clear();
-  };
-  signal.addEventListener('abort', abort, { once: true });
+  const link = callbacks.add(callback);
+  return () => callbacks.remove(link);
 }
 
-function unfollow(signal: AbortSignal, callback: () => void): void {
-  followers.get(signal)?.delete(callback);
+function callEachOnAbort(signal: AbortSignal, callbacks: LinkedList<() => void>): void {
+  const abort = () => {
+    for (let link = callbacks.first; link !== undefined; link = callbacks.first) {
+      callbacks.remove(link);
+      link.value();
+    }
+  };
+  signal.addEventListener('abort', abort, { once: true });
 }

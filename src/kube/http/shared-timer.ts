@@ -3,6 +3,7 @@
  * only the first needs a timer. A timer for each request would cost more than the rest of its bookkeeping.
  */
 import type { Clock, Timer } from '../../util/clock.ts';
+import { type Link, LinkedList } from './linked-list.ts';
 
 interface Waiting {
   /** Monotonic milliseconds. */
@@ -13,7 +14,7 @@ interface Waiting {
 /** Waiting callbacks with the same delay, in the order in which they are due. */
 class SharedTimer {
   readonly #clock: Clock;
-  readonly #waiting = new Set<Waiting>();
+  readonly #waiting = new LinkedList<Waiting>();
   #timer: Timer | undefined;
 
   constructor(clock: Clock) {
@@ -21,29 +22,28 @@ class SharedTimer {
   }
 
   add(delay: number, callback: () => void): Timer {
-    const entry = { dueAt: this.#clock.monotonic() + delay, callback };
-    this.#waiting.add(entry);
+    const entry = this.#waiting.add({ dueAt: this.#clock.monotonic() + delay, callback });
     this.#timer ??= this.#clock.schedule(delay, this.#fire);
     return { cancel: () => this.#remove(entry) };
   }
 
-  #remove(entry: Waiting): void {
-    this.#waiting.delete(entry);
-    if (this.#waiting.size > 0) return;
+  #remove(entry: Link<Waiting>): void {
+    this.#waiting.remove(entry);
+    if (this.#waiting.first !== undefined) return;
     this.#timer?.cancel();
     this.#timer = undefined;
   }
 
   readonly #fire = (): void => {
     this.#timer = undefined;
-    for (const entry of this.#waiting) {
-      const left = entry.dueAt - this.#clock.monotonic();
+    for (let entry = this.#waiting.first; entry !== undefined; entry = this.#waiting.first) {
+      const left = entry.value.dueAt - this.#clock.monotonic();
       if (left > 0) {
         this.#timer ??= this.#clock.schedule(left, this.#fire);
         return;
       }
-      this.#waiting.delete(entry);
-      entry.callback();
+      this.#waiting.remove(entry);
+      entry.value.callback();
     }
   };
 }
