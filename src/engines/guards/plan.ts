@@ -60,7 +60,9 @@ function withKept(
         subject: desired.subject,
         rules: { [direction]: list },
       });
-      rules[direction] = union(only(old), only(own))?.rules[direction] ?? old;
+      const both = union(only(old), only(own)) ?? only(old);
+      // The order of passes means nothing: a guard that passes enough already is not written again.
+      rules[direction] = isSameForm(both, only(old)) ? old : (both.rules[direction] ?? old);
     }
   }
   return Object.keys(rules).length === 0 ? undefined : { subject: desired.subject, rules };

@@ -52,6 +52,20 @@ describe('the plan of a guard', () => {
     assert.deepEqual(passed(final), [b, a]);
   });
 
+  it('is not written again while a peer is unresolved whose passes it has', () => {
+    const onPorts = (...ports: number[]) => {
+      const passes = ports.map((port): Guard['directions'][0]['passes'][0] => ({
+        peer: { kind: 'everyone' },
+        ports: [{ protocol: 'TCP', from: port, to: port }],
+        rules: [`port-${port}`],
+      }));
+      const directions = [{ direction: 'Egress' as const, passes, unresolved: [], podRanges: [] }];
+      return (carrier.compile({ profile: 'p', subject: {}, directions }) as { form: GuardForm }).form;
+    };
+    const observed = onPorts(443, 8443, 9443);
+    assert.deepEqual(planned(observed, onPorts(8443), 'Egress'), { widened: undefined, final: observed });
+  });
+
   it('guards no direction with an unresolved peer that was not guarded before', () => {
     assert.deepEqual(planned(undefined, form(a), 'Egress'), { widened: undefined, final: undefined });
   });
