@@ -262,13 +262,17 @@ export class Guards implements Capability, GuardSupport {
     this.#wideSince.delete(name);
     const restricted = await this.#foreign.restricted(profile, compiled.guard, result.directions, signal);
     const outcome = compiled.guard.held === undefined ? this.#later() : HELD;
-    const failed = await this.#replaceStaged(profile, signal);
+    const failed = await this.#replaceStaged(profile, result.standing, signal);
     return this.#settle(profile, result.standing, failed ?? outcome, restricted);
   }
 
-  /** Removes the staged guard once one that enforces stands. @returns the outcome if that has failed */
-  async #replaceStaged(profile: SegmentationProfile, signal: AbortSignal): Promise<Outcome | undefined> {
-    if (this.#objects.of(profile.metadata.name).length === 0) return undefined;
+  /** Removes the staged guard once one that enforces stands, or would deny nothing. @returns the outcome if that has failed */
+  async #replaceStaged(
+    profile: SegmentationProfile,
+    { reason }: Standing,
+    signal: AbortSignal,
+  ): Promise<Outcome | undefined> {
+    if (this.#objects.of(profile.metadata.name).length === 0 && reason !== 'GuardOpen') return undefined;
     try {
       await this.#staged?.remove(profile, signal);
       return undefined;

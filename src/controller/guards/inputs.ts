@@ -2,7 +2,7 @@
 import type { SegmentationProfile } from '../../api/profile.ts';
 import type { NamespaceItem } from '../../cluster-state/items.ts';
 import { RecordedFacts } from '../../cluster-state/peer-sources/dependencies.ts';
-import { type ClusterState, isWritten } from '../../cluster-state/state.ts';
+import type { ClusterState } from '../../cluster-state/state.ts';
 import { isGranting } from '../../policy/exceptions/grant.ts';
 import { compileGuard, type GuardAdditions, NOTHING_ADDED } from '../../policy/guard/compile.ts';
 import type { Guard, HeldPolicies } from '../../policy/guard/guard.ts';
@@ -68,7 +68,7 @@ function formsOf(
     if (spec.rollout === undefined && status?.rollout === undefined) continue;
     for (const namespace of namespaces) {
       const inForce = clusterState.inForce(profile, namespace);
-      if (isWritten(inForce)) forms.add(inForce.profile);
+      if (inForce.relation === 'enforce') forms.add(inForce.profile);
     }
   }
   return [...forms].sort(byObjectName);
