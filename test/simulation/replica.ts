@@ -3,6 +3,7 @@ import { ClusterState } from '../../src/cluster-state/state.ts';
 import { type Controller, createController } from '../../src/controller/controller.ts';
 import type { ControllerObserver } from '../../src/controller/observer.ts';
 import { Exceptions } from '../../src/controller/exceptions/exceptions.ts';
+import { Guards } from '../../src/controller/guards/index.ts';
 import { Rollouts } from '../../src/controller/rollout/rollouts.ts';
 import { Records } from '../../src/controller/records.ts';
 import {
@@ -12,13 +13,14 @@ import {
   SIGNATURES,
   STAGING_ENGINES,
 } from '../../src/controller/engines/index.ts';
-import type { EngineSetting } from '../../src/engines/engine.ts';
+import type { EngineSetting, GuardKind } from '../../src/engines/engine.ts';
 import type { Transport } from '../../src/kube/http/transport.ts';
 import type { Random } from '../../src/util/clock.ts';
 import { encodeKey } from '../../src/controller/queue/key.ts';
 import { fenced } from '../../src/kube/fence.ts';
 import { combine } from '../../src/observability/observer.ts';
 import { CLUSTER_DEFAULTS } from '../../src/options/cluster-defaults.ts';
+import { carrierOf, PRIORITIES, PROTECTED } from './engines/guards.ts';
 import { Link } from './faults/link.ts';
 import type { Network } from './faults/network.ts';
 import { ProcessClock } from './schedule/scheduler.ts';
@@ -34,6 +36,8 @@ export interface ReplicaOptions {
   readonly hasExceptions?: boolean;
   /** The network engine of the operator's configuration. */
   readonly engine?: EngineSetting;
+  /** The kind of policies that carries guards, in the operator's configuration; absent: none. */
+  readonly guard?: GuardKind | undefined;
   readonly network: Network;
   /** The Prometheus of the operator's configuration; absent: none. */
   readonly prometheus?: Pick<Prometheus, 'ask'>;
@@ -41,12 +45,20 @@ export interface ReplicaOptions {
   readonly onUncaught: (error: unknown) => void;
 }
 
+/** Parts that capabilities share. */
+interface Parts {
+  readonly transport: Transport;
+  readonly random: Random;
+  readonly resyncMs: number;
+  readonly records: Records;
+}
+
 export class Replica {
   readonly name: string;
   readonly controller: Controller;
   readonly clock: ProcessClock;
   readonly link: Link;
-  readonly clusterState = new ClusterState(['kube-system', 'segmentation-system']);
+  readonly clusterState = new ClusterState(PROTECTED);
   /** Absent if the configuration names no engine. */
   readonly detection?: EngineDetection;
   readonly #network: Network;
@@ -62,6 +74,7 @@ export class Replica {
     skew = 0,
     hasExceptions = false,
     engine = 'None',
+    guard,
     network,
     prometheus,
     onUncaught,
@@ -102,12 +115,15 @@ export class Replica {
       onRetry: ({ key, error }) =>
         network.observer.onNote(`${name} exception ${key} failed: ${String(error)}`),
     });
-    if (engine !== 'None') this.detection = this.#detection(engine, { transport, random, resyncMs });
+    const parts = { transport, random, resyncMs, records };
+    if (engine !== 'None') this.detection = this.#detection(engine, parts);
+    const guards = guard === undefined ? [] : [this.#guards(guard, parts)];
     this.controller = createController({
       capabilities: [
         rollouts,
         ...(hasExceptions ? [exceptions] : []),
         ...(this.detection === undefined ? [] : [this.detection]),
+        ...guards,
       ],
       transport,
       configuration: CLUSTER_DEFAULTS,
@@ -125,15 +141,29 @@ export class Replica {
     }, onUncaught);
   }
 
-  /** Builds the detection as src/operator/capabilities/engines.ts does. */
-  #detection(
-    setting: EngineSetting,
-    {
+  /** Builds the guards as src/operator/capabilities/guards.ts does. */
+  #guards(kind: GuardKind, { transport, random, resyncMs, records }: Parts): Guards {
+    const { observer } = this.#network;
+    const { name, clusterState, clock } = this;
+    return new Guards({
+      carrier: carrierOf(kind),
+      priorities: PRIORITIES,
       transport,
+      clusterState,
+      records,
+      clock,
       random,
       resyncMs,
-    }: { readonly transport: Transport; readonly random: Random; readonly resyncMs: number },
-  ): EngineDetection {
+      isBusy: () => Object.values(this.controller.queueStats().ready).some((keys) => keys > 0),
+      onWrite: () => {},
+      onWatchError: (resource, error) =>
+        observer.onNote(`${name} watch of ${resource} failed: ${String(error)}`),
+      onRetry: ({ key, error }) => observer.onNote(`${name} guard of ${key} failed: ${String(error)}`),
+    });
+  }
+
+  /** Builds the detection as src/operator/capabilities/engines.ts does. */
+  #detection(setting: EngineSetting, { transport, random, resyncMs }: Parts): EngineDetection {
     const { observer } = this.#network;
     const { name, clusterState, clock } = this;
     const extensions = new EngineExtensions({

@@ -143,8 +143,8 @@ class Simulation {
     this.#engine = new EngineUsers(this.#server);
     if (plan.engine !== undefined) {
       this.#setting = plan.engine.setting;
-      this.#recorder.inputs.engines = enginesOf(plan);
-      this.#recorder.judgeEngines(this.#server, () => this.#setting);
+      if (plan.engine.engine !== undefined) this.#recorder.inputs.engines = enginesOf(plan);
+      this.#recorder.judgeEngines(this.#server, { setting: () => this.#setting, guard: plan.engine.guard });
     }
     startControllers(this.#server, this.#scheduler, this.#roll);
   }
@@ -162,7 +162,8 @@ class Simulation {
     this.#users.prepare();
     if (this.#plan.hasRollouts) this.#users.prepareRollouts();
     const { engine } = this.#plan;
-    if (engine !== undefined) this.#engine.prepare(engine.engine, KINDS_OF[engine.engine]);
+    if (engine?.engine !== undefined) this.#engine.prepare(engine.engine, KINDS_OF[engine.engine]);
+    if (engine?.guard !== undefined) this.#engine.prepareGuards(engine.guard);
     this.#recorder.beginRound();
     this.#start();
     if (this.#plan.hasStandby) this.#start();
@@ -332,8 +333,8 @@ class Simulation {
 
   /** The facts of the network engine that the leader has are those by which the cluster is compared. */
   #unmetFacts(): string | undefined {
+    if (this.#plan.engine?.engine === undefined) return undefined;
     const facts = this.#leader?.detection?.engine.facts();
-    if (this.#plan.engine === undefined) return undefined;
     const { inputs } = this.#recorder;
     const known = facts && (inputs.engines.find((each) => isSame(each, facts)) ?? facts);
     if (known !== inputs.engine) this.#compared = undefined;
@@ -427,6 +428,7 @@ class Simulation {
           this.#replace(replica);
         }
         return;
+      case 'tier':
       case 'definition':
       case 'permission':
       case 'agent':
@@ -505,6 +507,7 @@ class Simulation {
       skew,
       hasExceptions,
       engine: this.#setting,
+      guard: this.#plan.engine?.guard,
       network: this.#network,
       prometheus: this.#prometheus,
       onUncaught,

@@ -1,5 +1,5 @@
 /** Network engines in a plan: what they leave in a cluster, and what people change of it. Pure. */
-import type { Engine, EngineSetting } from '../../../src/engines/engine.ts';
+import type { Engine, EngineSetting, GuardKind } from '../../../src/engines/engine.ts';
 
 /** The form of a CustomResourceDefinition. `older`: it lacks a field that is written; `defaulting`: it adds one; `later`: it has others. */
 export type DefinitionForm = 'current' | 'older' | 'defaulting' | 'later' | 'gone';
@@ -10,6 +10,8 @@ export type EngineAction =
   | { readonly do: 'permission'; readonly kind: string; readonly isGranted: boolean }
   /** The agent of an engine is ready or not, or gone. */
   | { readonly do: 'agent'; readonly engine: Engine; readonly state: 'ready' | 'starting' | 'gone' }
+  /** Somebody creates or deletes the tier of guards of Calico. */
+  | { readonly do: 'tier'; readonly isThere: boolean }
   /** The configuration names another engine, and all replicas restart. */
   | { readonly do: 'configure'; readonly setting: EngineSetting }
   /** Somebody changes or deletes an object of the operator of one of the engines' kinds. */
@@ -26,8 +28,10 @@ export type EngineAction =
     };
 
 export interface EngineScene {
-  /** The engine whose agent runs and whose kinds are served at first. */
-  readonly engine: Engine;
+  /** The engine whose agent runs and whose kinds are served at first; absent: none. */
+  readonly engine?: Engine;
   /** The operator's configuration at first. */
   readonly setting: EngineSetting;
+  /** The kind of policies that carries guards; absent: none. */
+  readonly guard?: GuardKind;
 }

@@ -1,5 +1,5 @@
 /** Adds to a plan the peers that only network engines carry, and people who change the engine and its objects. Pure. */
-import type { Engine, EngineSetting } from '../../../src/engines/engine.ts';
+import type { Engine, EngineSetting, GuardKind } from '../../../src/engines/engine.ts';
 import { type Dice, pick } from '../../faults/model.ts';
 import {
   type Action,
@@ -10,7 +10,9 @@ import {
   withActions,
   withSpecs,
 } from '../schedule/actions.ts';
+import { definitionName } from '../server/definitions.ts';
 import type { DefinitionForm, EngineAction } from './actions.ts';
+import { GUARD_KINDS } from './guards.ts';
 
 /** The kinds that the operator writes on an engine. */
 export const KINDS_OF: Readonly<Record<Engine, readonly string[]>> = {
@@ -22,6 +24,45 @@ export const KINDS_OF: Readonly<Record<Engine, readonly string[]>> = {
   ],
   GKE: ['fqdnnetworkpolicies.networking.gke.io'],
 };
+
+/** Gives profiles guards, and adds people who change their objects. A guard is not enforced beside a rollout of its profile. */
+export function withGuards(plan: Plan, roll: Dice, nextId: () => number): Plan {
+  const guard = pick<GuardKind>(roll, ['ClusterNetworkPolicy', 'GlobalNetworkPolicy']);
+  const guarded = withSpecs(plan, (spec) => {
+    const isRolledOut = ((spec as { readonly rollout?: object | null }).rollout ?? null) !== null;
+    const mode = pick(roll, ['Enforce', 'Enforce', 'Enforce', 'Audit', 'Disabled']);
+    return { ...spec, guard: { mode: isRolledOut && mode === 'Enforce' ? 'Audit' : mode } };
+  });
+  const changed = withActions(guarded, roll, nextId, (round, index) =>
+    guardActions(guard, roll, round, index),
+  );
+  return { ...changed, engine: { setting: 'None', ...plan.engine, guard } };
+}
+
+function guardActions(guard: GuardKind, roll: Dice, { isQuiet }: Round, index: number): Action[] {
+  if (isQuiet) return [];
+  const { guard: own, others } = GUARD_KINDS[guard];
+  const kinds = [own, ...others].map(definitionName);
+  const actions = Array.from({ length: roll(4) }, (): EngineAction => {
+    const kind = pick(roll, kinds);
+    const drift: EngineAction = { do: 'engine drift', namespace: 'a', choice: roll(100), how: roll(100) };
+    return pick<EngineAction>(roll, [
+      { do: 'definition', kind, form: pick(roll, FORMS) },
+      { do: 'permission', kind, isGranted: roll(2) === 0 },
+      guard === 'GlobalNetworkPolicy' ? { do: 'tier', isThere: roll(2) === 0 } : drift,
+      drift,
+      drift,
+    ]);
+  });
+  const mended: EngineAction[] = [
+    ...kinds.flatMap((kind): EngineAction[] => [
+      { do: 'definition', kind, form: 'current' },
+      { do: 'permission', kind, isGranted: true },
+    ]),
+    ...(guard === 'GlobalNetworkPolicy' ? [{ do: 'tier', isThere: true } as const] : []),
+  ];
+  return index === 0 || roll(3) > 0 ? [...mended, ...actions] : [...actions, ...mended];
+}
 
 export function withEngine(plan: Plan, roll: Dice, nextId: () => number): Plan {
   const engine = pick<Engine>(roll, ['Cilium', 'Calico', 'GKE']);

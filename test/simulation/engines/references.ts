@@ -7,6 +7,7 @@ import { EXTENSION_ENGINES } from '../../../src/engines/extensions/engines.ts';
 import { type ExtensionPlan, planExtensions } from '../../../src/engines/extensions/plan.ts';
 import type { EngineFacts, ExtensionPolicy } from '../../../src/policy/extensions.ts';
 import { lastKnownFrom } from '../../../src/policy/peers/last-known.ts';
+import { PROFILES } from '../schedule/actions.ts';
 import type { Combination } from '../schedule/combination.ts';
 import { exceptionsInForce } from '../schedule/exception-policies.ts';
 import { intentOf } from '../schedule/inputs.ts';
@@ -97,7 +98,7 @@ export function extensionPlan(
   return planExtensions(observed, desired, {
     engine,
     ownerOf: (object) => (object.metadata.name.startsWith(prefix) ? ownerOf(object) : undefined),
-    kept: new Set(),
+    kept: new Set(PROFILES.filter((_, index) => combination.profiles[index]?.isHeld === true)),
   });
 }
 

@@ -18,6 +18,11 @@ export function servedAs({ storage }: Server, kind: Kind): Served {
   return form === 'current' || form === 'later' ? 'current' : 'changed';
 }
 
+/** True if the API server takes all that the operator writes of the kind. */
+export function isWritable(server: Server, kind: Kind): boolean {
+  return !server.forbidden.has(definitionName(kind)) && servedAs(server, kind) === 'current';
+}
+
 /** The engine that should be in force; undefined if the evidence is unclear, and what was found before stays in force. */
 export function engineInForce(server: Server, setting: EngineSetting): Engine | 'None' | undefined {
   if (setting === 'None') return 'None';

@@ -4,7 +4,7 @@
  * and the intents since allow, and never cuts what all of them allow (I1, I2).
  */
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
-import type { EngineSetting } from '../../../src/engines/engine.ts';
+import type { EngineSetting, GuardKind } from '../../../src/engines/engine.ts';
 import { isolates } from '../../../src/policy/semantics/normalize.ts';
 import { notesOf, type RuleNote } from '../../../src/policy/notes.ts';
 import { canonicalJSON } from '../../../src/util/canonical-json.ts';
@@ -38,7 +38,9 @@ import {
   type OwnerOf,
   type PostponedDirections,
 } from './references.ts';
-import { servedAs } from './standing.ts';
+import { GuardJudge } from './guard-judge.ts';
+import { leastPasses } from './guards.ts';
+import { isWritable, servedAs } from './standing.ts';
 import { EXTENSION_KIND } from './users.ts';
 
 /** The recorder of NetworkPolicies and of the operator's inputs. */
@@ -55,6 +57,12 @@ interface PolicyRecorder {
 
 const ACCOUNTS = ['one', 'two', 'default'];
 
+/** The operator's configuration. */
+export interface Configured {
+  readonly setting: () => EngineSetting;
+  readonly guard: GuardKind | undefined;
+}
+
 export class TotalJudge {
   readonly #server: Server;
   readonly #storage: Storage;
@@ -64,8 +72,9 @@ export class TotalJudge {
   readonly #altered = new Set<string>();
   readonly #recorder: PolicyRecorder;
   readonly #judge: Judge;
-  /** The engine of the operator's configuration. */
   readonly #setting: () => EngineSetting;
+  /** Absent if the configuration names no kind of policies for guards. */
+  readonly #guards: GuardJudge | undefined;
   /** Each state of a namespace in this round, by its content; the first one is that at the beginning. */
   readonly #seen = new Map<string, Map<string, KnownState>>();
   /** The states at the beginning and after each change by somebody else, by content. */
@@ -80,12 +89,13 @@ export class TotalJudge {
     { readonly key: string; readonly all: (readonly LayeredPolicy[])[] }
   >();
 
-  constructor(recorder: PolicyRecorder, server: Server, judge: Judge, setting: () => EngineSetting) {
+  constructor(recorder: PolicyRecorder, server: Server, judge: Judge, { setting, guard }: Configured) {
     this.#server = server;
     this.#storage = server.storage;
     this.#recorder = recorder;
     this.#judge = judge;
     this.#setting = setting;
+    this.#guards = guard && new GuardJudge(guard, recorder, server);
   }
 
   beginRound(): void {
@@ -109,7 +119,8 @@ export class TotalJudge {
     }
     if (kind === NAMESPACE && type === 'ADDED') this.#begin(object.metadata.name);
     if (isOwn && type === 'ADDED' && servedAs(this.#server, kind) === 'changed') this.#altered.add(uid);
-    if (isOwn && type === 'DELETED' && this.#isWanted(kind, object) && !this.#altered.has(uid))
+    const isWanted = () => this.#isWanted(kind, object) || this.#guards?.isWanted(kind, object) === true;
+    if (isOwn && type === 'DELETED' && !this.#altered.has(uid) && isWanted())
       return `I3, the operator deleted ${name}, which every intent keeps`;
     const isPolicy = kind === NETWORK_POLICY || ENGINE_KINDS.includes(kind);
     if (!isPolicy && kind !== NAMESPACE) return undefined;
@@ -129,7 +140,7 @@ export class TotalJudge {
     const { observed, inputs } = this.#recorder;
     const current = inputs.current(namespace);
     const engine = engineOf(current.facts.engine());
-    if (engine === undefined || !this.isWritable(EXTENSION_KIND[engine.engine])) return undefined;
+    if (engine === undefined || !isWritable(this.#server, EXTENSION_KIND[engine.engine])) return undefined;
     const ownerOf: OwnerOf = (object) => observed.ownerOf(object as NetworkPolicy);
     const found = extensionPlan(current, namespace, this.state(namespace), { ownerOf, postponed });
     const [step] = [...(found?.widen ?? []), ...(found?.narrow ?? [])];
@@ -138,9 +149,19 @@ export class TotalJudge {
     return `the extension ${metadata.name} is still to be written: ${step.verb} ${JSON.stringify(step)}`;
   }
 
-  /** True if the API server takes all that the operator writes of the kind. */
-  isWritable(kind: Kind): boolean {
-    return !this.#server.forbidden.has(definitionName(kind)) && servedAs(this.#server, kind) === 'current';
+  /** Describes how the guard of a profile differs from what the profile asks for; undefined if it does not. */
+  unmetGuard(name: string): string | undefined {
+    return this.#guards?.unmet(name, this.#clusterObjects());
+  }
+
+  /** The status that the condition of a guard should have; undefined if either may be. */
+  guardStatus(name: string): 'True' | 'False' | undefined {
+    return this.#guards?.status(name);
+  }
+
+  /** The objects of kinds of the cluster, as the API server serves them. */
+  #clusterObjects(): EngineObject[] {
+    return this.#objects(undefined);
   }
 
   /** True if all profiles as they were in this round have a rule for the extension, or an unresolved peer whose rule it has. */
@@ -169,12 +190,12 @@ export class TotalJudge {
   }
 
   /** The objects as the API server serves them: an older definition hides fields. */
-  #objects(namespace: string): EngineObject[] {
+  #objects(namespace: string | undefined): EngineObject[] {
     return ENGINE_KINDS.flatMap((kind) => {
       const schema = schemaOf(kind, this.#storage.get(DEFINITION, definitionName(kind)));
       if (schema === undefined) return [];
       return [...this.#storage.values(kind)]
-        .filter(({ metadata }) => metadata.namespace === namespace)
+        .filter(({ metadata }) => (metadata.namespace ?? namespace) === namespace)
         .map((object) => ({ kind, object: inForm(object, schema) }));
     });
   }
@@ -238,7 +259,8 @@ export class TotalJudge {
   }
 
   #total(namespace: string, { policies, objects }: NamespaceState): readonly LayeredPolicy[] {
-    const key = `${this.#setting()} ${namespace} ${keyOf({ policies, objects })}`;
+    const labels = JSON.stringify(this.#recorder.observed.labels.get(namespace));
+    const key = `${this.#setting()} ${namespace} ${labels} ${keyOf({ policies, objects })}`;
     let total = this.#totals.get(key);
     if (total === undefined) {
       const place = this.#place(namespace);
@@ -283,7 +305,8 @@ export class TotalJudge {
     combination: Combination,
     state: KnownState,
   ): readonly (readonly LayeredPolicy[])[] {
-    const key = `${this.#setting()} ${namespace} ${combination.key} ${state.id}`;
+    const labels = JSON.stringify(this.#recorder.observed.labels.get(namespace));
+    const key = `${this.#setting()} ${namespace} ${labels} ${combination.key} ${state.id}`;
     let intents = this.#intended.get(key);
     if (intents === undefined) {
       const { observed } = this.#recorder;
@@ -291,10 +314,24 @@ export class TotalJudge {
       const objects = objectsOf(combination, namespace, state, ownerOf);
       intents = this.#recorder
         .intents(namespace, combination, state.policies)
-        .map((policies) => this.#total(namespace, { policies, objects }));
+        .flatMap((policies) => this.#restricted(namespace, combination, { policies, objects }));
       this.#intended.set(key, intents);
     }
     return intents;
+  }
+
+  /** An intent with each bound of what its guards deny: nothing, and all that its own policies do not allow. */
+  #restricted(
+    namespace: string,
+    combination: Combination,
+    { policies, objects }: NamespaceState,
+  ): readonly (readonly LayeredPolicy[])[] {
+    if (this.#guards === undefined) return [this.#total(namespace, { policies, objects })];
+    const { guard } = this.#guards;
+    const unguarded = objects.filter(({ kind, object }) => kind !== guard || !this.#isOwned(object));
+    const open = this.#total(namespace, { policies, objects: unguarded });
+    const least = leastPasses(combination, namespace, policies);
+    return least.length === 0 ? [open] : [open, [...open, ...least]];
   }
 }
 

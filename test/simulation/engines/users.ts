@@ -1,6 +1,6 @@
 /** Carries out the actions of a plan on what a network engine leaves in the cluster, and on its objects. */
 import { LABEL_MANAGED_BY, MANAGER } from '../../../src/api/names.ts';
-import type { Engine } from '../../../src/engines/engine.ts';
+import type { Engine, GuardKind } from '../../../src/engines/engine.ts';
 import { SIGNATURES } from '../../../src/engines/signatures.ts';
 import { definitionName, type Schema } from '../server/definitions.ts';
 import {
@@ -24,6 +24,7 @@ import { pathOf } from '../server/route.ts';
 import type { Server } from '../server/server.ts';
 import { USER } from '../schedule/users.ts';
 import type { DefinitionForm, EngineAction } from './actions.ts';
+import { GUARD_KINDS, TIER } from './guards.ts';
 
 const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 const DAEMON_SETS = '/apis/apps/v1/namespaces/kube-system/daemonsets';
@@ -84,8 +85,21 @@ export class EngineUsers {
     this.perform({ do: 'agent', engine, state: 'ready' });
   }
 
+  /** Serves the kinds of guards, and creates the tier that they need. */
+  prepareGuards(kind: GuardKind): void {
+    const { guard, others } = GUARD_KINDS[kind];
+    for (const each of [guard, ...others])
+      this.perform({ do: 'definition', kind: definitionName(each), form: 'current' });
+    if (kind === 'GlobalNetworkPolicy') this.perform({ do: 'tier', isThere: true });
+  }
+
   perform(action: Exclude<EngineAction, { do: 'configure' }>): void {
     switch (action.do) {
+      case 'tier': {
+        if (!action.isThere) return void this.#send('DELETE', pathOf(CALICO_TIER, undefined, TIER.name));
+        const metadata = { name: TIER.name };
+        return void this.#send('POST', pathOf(CALICO_TIER), { metadata, spec: TIER.spec });
+      }
       case 'definition':
         return this.#define(action.kind, action.form);
       case 'permission':

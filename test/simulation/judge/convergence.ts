@@ -217,6 +217,8 @@ function isIsolatedTooEarly(
 
 function unmetInStatus(name: string, recorder: Recorder, counts: ProfileCounts): string | undefined {
   const profile = recorder.observed.profile(name);
+  const unguarded = recorder.total?.unmetGuard(name);
+  if (unguarded !== undefined) return unguarded;
   if (profile === undefined) return ownedByDeleted(name, recorder);
   const { metadata, status } = profile;
   if (metadata.deletionTimestamp !== undefined) return 'it is still being deleted';
@@ -265,9 +267,14 @@ function unmetInConditions(profile: SegmentationProfile, recorder: Recorder): st
     const current = inputs.current(namespace);
     return hasUnresolved(current.profiles[index]?.profile ?? profile, namespace, current);
   });
+  const guard = conditionOf(profile, 'GuardReady');
+  const expected = recorder.total?.guardStatus(profile.metadata.name);
+  if (guard?.reason === 'Progressing' || (expected !== undefined && guard?.status !== expected))
+    return `GuardReady is ${guard?.status}, and should be ${expected}: ${guard?.message}`;
   for (const type of ['PeersResolved', 'Ready']) {
     const condition = conditionOf(profile, type);
-    if (condition?.status !== (isResolved ? 'True' : 'False'))
+    const isMet = isResolved && (type !== 'Ready' || guard === undefined || guard.status === 'True');
+    if (condition?.status !== (isMet ? 'True' : 'False'))
       return `${type} is ${condition?.status}: ${condition?.message}`;
   }
   return undefined;

@@ -5,7 +5,6 @@ import type { KubeObject, StringMap } from '../../../src/api/meta.ts';
 import { LABEL_PROFILE } from '../../../src/api/names.ts';
 import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../../src/api/network-policy.ts';
 import type { ProfileStatus } from '../../../src/api/profile.ts';
-import type { EngineSetting } from '../../../src/engines/engine.ts';
 import type { ClusterState } from '../../../src/cluster-state/state.ts';
 import type { Request } from '../../../src/kube/http/transport.ts';
 import { fingerprint, isolates } from '../../../src/policy/semantics/normalize.ts';
@@ -13,7 +12,7 @@ import { isTransitionalCover } from '../../../src/policy/planning/transition.ts'
 import { matches } from '../../../src/policy/semantics/selector.ts';
 import { Judge } from '../../support/judge/judge.ts';
 import { IDENTITIES } from '../engines/effects.ts';
-import { TotalJudge, withAccounts } from '../engines/total-judge.ts';
+import { type Configured, TotalJudge, withAccounts } from '../engines/total-judge.ts';
 import { endsOf } from '../schedule/clock-window.ts';
 import type { Combination } from '../schedule/combination.ts';
 import { isOfException, verdicts } from '../schedule/exception-policies.ts';
@@ -116,9 +115,9 @@ export class Recorder {
     storage.subscribe((revision) => this.#onRevision(revision));
   }
 
-  /** From now on, objects of network engines are judged too. @param setting the engine of the operator's configuration */
-  judgeEngines(server: Server, setting: () => EngineSetting): void {
-    this.total = new TotalJudge(this, server, totalJudge, setting);
+  /** From now on, objects of network engines are judged too. */
+  judgeEngines(server: Server, configured: Configured): void {
+    this.total = new TotalJudge(this, server, totalJudge, configured);
   }
 
   /** A round begins, in which nothing disturbs the operator, or in which events of watches are lost. */

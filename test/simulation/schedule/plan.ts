@@ -6,7 +6,7 @@
  */
 import { TENANT, MEMBER } from '../../faults/changes.ts';
 import { type Dice, dice, pick, randomSpec } from '../../faults/model.ts';
-import { withEngine } from '../engines/plan.ts';
+import { withEngine, withGuards } from '../engines/plan.ts';
 import { NO_FAULTS, type FaultRates } from '../faults/rates.ts';
 import {
   type Action,
@@ -29,9 +29,10 @@ import { withGates, withRollouts } from './rollouts.ts';
 
 /**
  * The version of the generator. Version 1 has no rollouts, exceptions and clocks of their own; version 2 has no queries of
- * gates, and gates always see; version 3 has no network engines; before version 6, queries hardly break in the middle of a wave.
+ * gates, and gates always see; version 3 has no network engines; before version 6, queries hardly break in the middle of a wave;
+ * before version 7, there are no guards.
  */
-export const GENERATOR = 6;
+export const GENERATOR = 7;
 
 /** @param generator the version of the generator with which a recorded seed was found */
 export function planOf(seed: number, generator = GENERATOR): Plan {
@@ -78,20 +79,23 @@ export function planOf(seed: number, generator = GENERATOR): Plan {
   const faulty =
     seed % 4 === 0 || seed % 4 === 3 ? withProcessFaults(connected, dice(seed + 2), nextId) : connected;
   if (generator === 1) return faulty;
-  return generator > 3 && Math.floor(seed / 8) % 8 >= 6
-    ? withEngines(faulty, nextId)
-    : withFeatures(faulty, nextId);
+  const kind = Math.floor(seed / 8) % 8;
+  if (generator > 3 && kind >= 6) return withEngines(faulty, nextId);
+  if (generator < 7 || kind < 4) return withFeatures(faulty, nextId, kind % 4);
+  const featured = withFeatures(faulty, nextId, Math.floor(seed / 64) % 4);
+  return withGuards(featured, dice(seed + 10), nextId);
 }
 
-/** A quarter of the seeds has what a network engine carries. */
+/** A quarter of the seeds has what a network engine carries; since version 7, half of them with guards. */
 function withEngines(plan: Plan, nextId: () => number): Plan {
-  const calmed = withCalmRounds(plan, dice(plan.seed + 7));
-  return withEngine(calmed, dice(plan.seed + 8), nextId);
+  const { seed, generator } = plan;
+  const engine = withEngine(withCalmRounds(plan, dice(seed + 7)), dice(seed + 8), nextId);
+  if (generator < 7 || Math.floor(seed / 64) % 2 === 0) return engine;
+  return withGuards(engine, dice(seed + 10), nextId);
 }
 
 /** A quarter of the seeds has rollouts, one has exceptions, one has both, and one has neither. */
-function withFeatures(plan: Plan, nextId: () => number): Plan {
-  const kind = Math.floor(plan.seed / 8) % 4;
+function withFeatures(plan: Plan, nextId: () => number, kind: number): Plan {
   if (kind === 0) return plan;
   const calmed = withCalmRounds(plan, dice(plan.seed + 7));
   const rolled = kind === 2 ? calmed : withRollouts(calmed, dice(plan.seed + 4), nextId);

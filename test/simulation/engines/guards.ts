@@ -1,0 +1,180 @@
+/** The guards that the profiles of a combination ask for, and those of a converged cluster. Pure but for reads of the model. */
+import type { KubeObject } from '../../../src/api/meta.ts';
+import { LABEL_PROFILE } from '../../../src/api/names.ts';
+import type { PolicyType } from '../../../src/api/network-policy.ts';
+import type { SegmentationProfile } from '../../../src/api/profile.ts';
+import type { GuardKind } from '../../../src/engines/engine.ts';
+import type { CompiledGuard, GuardCarrier, GuardForm } from '../../../src/engines/guards/carrier.ts';
+import { GUARD_CARRIERS } from '../../../src/engines/guards/carriers.ts';
+import { isSameForm, planGuard } from '../../../src/engines/guards/plan.ts';
+import { isGranting } from '../../../src/policy/exceptions/grant.ts';
+import { compileGuard, type GuardAdditions } from '../../../src/policy/guard/compile.ts';
+import type { Guard } from '../../../src/policy/guard/guard.ts';
+import { isolates, rulesOf, withRules } from '../../../src/policy/semantics/normalize.ts';
+import type { LayeredPolicy } from '../../support/judge/judge.ts';
+import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
+import type { Inputs } from '../schedule/inputs.ts';
+import type { ObservedCluster } from '../judge/observed-cluster.ts';
+import { NAMESPACES, PROFILES } from '../schedule/actions.ts';
+import { type Combination, selects } from '../schedule/combination.ts';
+import { exceptionsInForce } from '../schedule/exception-policies.ts';
+import { isHeldPolicy } from '../schedule/forms.ts';
+import {
+  CALICO_GLOBAL,
+  CALICO_STAGED_GLOBAL,
+  CALICO_TIER,
+  CLUSTER_POLICY,
+  type Kind,
+} from '../server/kinds.ts';
+
+/** The namespaces that the replicas never select. */
+export const PROTECTED = ['kube-system', 'segmentation-system'];
+/** The priorities of guards in the operator's configuration. */
+export const PRIORITIES = { first: 500, last: 890 };
+/** The tier of guards of Calico, as its component has it. */
+export const TIER = { name: 'segmentation', spec: { order: 900, defaultAction: 'Pass' } };
+
+export const GUARD_KINDS: Readonly<
+  Record<GuardKind, { readonly guard: Kind; readonly others: readonly Kind[] }>
+> = {
+  ClusterNetworkPolicy: { guard: CLUSTER_POLICY, others: [] },
+  GlobalNetworkPolicy: { guard: CALICO_GLOBAL, others: [CALICO_STAGED_GLOBAL, CALICO_TIER] },
+};
+
+export function carrierOf(kind: GuardKind): GuardCarrier {
+  const carrier = GUARD_CARRIERS.find((each) => each.kind === kind);
+  if (carrier === undefined) throw new Error(`no carrier of ${kind}`);
+  return carrier;
+}
+
+/** The mode in which the guard of a profile is; under `mode: Audit`, none is enforced. */
+export function modeOf(profile: SegmentationProfile | undefined): 'Enforce' | 'Audit' | 'Disabled' {
+  if (profile === undefined || profile.metadata.deletionTimestamp !== undefined) return 'Disabled';
+  const { guard, mode } = profile.spec;
+  if (guard === undefined || guard.mode === 'Disabled') return 'Disabled';
+  return guard.mode === 'Enforce' && mode === 'Enforce' ? 'Enforce' : 'Audit';
+}
+
+/**
+ * The least that guards of a combination have to leave to the NetworkPolicies of a namespace: all that these themselves allow.
+ * None if no profile has its guard enforced there.
+ *
+ * @param policies all of the namespace
+ */
+export function leastPasses(
+  { profiles, labels }: Combination,
+  namespace: string,
+  policies: readonly NetworkPolicy[],
+): LayeredPolicy[] {
+  if (labels === undefined) return [];
+  const existing = new Set(profiles.map(({ asItIs }) => asItIs?.metadata.name ?? ''));
+  const own = policies.filter(({ metadata }) => existing.has(metadata.labels?.[LABEL_PROFILE] ?? 'nobody'));
+  const guarding = profiles.flatMap(({ asItIs }) =>
+    asItIs !== undefined && modeOf(asItIs) === 'Enforce' && selects(asItIs, namespace, labels)
+      ? [asItIs]
+      : [],
+  );
+  const directions = new Set(guarding.flatMap(({ spec }) => spec.isolation));
+  return [...directions].map((direction) => ({
+    metadata: { name: 'least' },
+    layer: 'guard',
+    priority: -1,
+    spec: withRules(
+      { podSelector: {}, policyTypes: [direction] },
+      direction,
+      own
+        .filter(({ spec }) => isolates(spec).includes(direction))
+        .flatMap(({ spec }) => rulesOf(spec, direction)),
+    ),
+  }));
+}
+
+/** A read-only view of the recorder of NetworkPolicies and of the operator's inputs. */
+export interface GuardRecorder {
+  readonly observed: ObservedCluster;
+  readonly inputs: Inputs;
+}
+
+/** The guard of a profile as the cluster is now. */
+export function currentGuard(profile: SegmentationProfile, { observed, inputs }: GuardRecorder): Guard {
+  const { name } = profile.metadata;
+  const namespaces = [...observed.labels]
+    .filter(([each, labels]) => !PROTECTED.includes(each) && selects(profile, each, labels))
+    .map(([each, labels]) => ({ name: each, labels }));
+  const inScope = namespaces.filter((each) => NAMESPACES.includes(each.name));
+  const combinations = inScope.map((each) => ({ namespace: each.name, current: inputs.current(each.name) }));
+  const forms = new Set([profile]);
+  const held = new Map<string, string[]>();
+  for (const { namespace, current } of combinations)
+    for (const [index, { asItIs, profile: form, isHeld }] of current.profiles.entries()) {
+      const isLeaving =
+        asItIs?.metadata.deletionTimestamp !== undefined && asItIs.spec.deletionPolicy !== 'Retain';
+      if (asItIs === undefined || isLeaving) continue;
+      const { spec, status } = asItIs;
+      if (spec.mode === 'Enforce') forms.add(asItIs);
+      if (spec.rollout === undefined && status?.rollout === undefined) continue;
+      if (form !== undefined && form.spec.mode === 'Enforce') forms.add(form);
+      const other = PROFILES[index] ?? '';
+      if (isHeld && observed.policies(namespace).some((each) => isHeldPolicy(each, other)))
+        held.set(other, [...(held.get(other) ?? []), namespace]);
+    }
+  const facts = inputs.current(NAMESPACES[0] ?? '').facts;
+  const guard = compileGuard(profile, {
+    profiles: [...forms].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1)),
+    namespaces,
+    protectedNamespaces: PROTECTED,
+    cluster: facts,
+    added: addedIn(combinations, [...forms].some(isGranting), observed),
+  });
+  const list = [...held].map(([each, names]) => ({ profile: each, namespaces: names.sort() }));
+  return list.length === 0 ? { ...guard, profile: name } : { ...guard, held: list };
+}
+
+function addedIn(
+  combinations: readonly { readonly namespace: string; readonly current: Combination }[],
+  isGranted: boolean,
+  observed: ObservedCluster,
+): GuardAdditions {
+  const added = isGranted
+    ? combinations.flatMap(({ namespace, current }) =>
+        exceptionsInForce(current, namespace, observed.policies(namespace)),
+      )
+    : [];
+  return {
+    policies: added.flatMap(({ policies }) => policies),
+    extensions: added.flatMap(({ extensions }) => extensions),
+    unresolved: added.flatMap(({ unresolved }) => unresolved),
+  };
+}
+
+export type Compiled = CompiledGuard & { readonly unresolved: ReadonlySet<PolicyType> };
+
+/** The compiled guard with the directions that may be passed too little; undefined if it is too large. */
+export function compiledGuard(guard: Guard, carrier: GuardCarrier): Compiled | undefined {
+  const made = carrier.compile(guard);
+  if (made.kind !== 'compiled') return undefined;
+  const lacking = guard.directions.filter((each) => guard.held !== undefined || each.unresolved.length > 0);
+  return { ...made, unresolved: new Set(lacking.map(({ direction }) => direction)) };
+}
+
+/** Describes how objects differ from the one that a guard should be; undefined if they don't. @param read its form */
+export function unmetForm(
+  objects: readonly KubeObject[],
+  made: Compiled,
+  {
+    carrier,
+    read,
+  }: { readonly carrier: GuardCarrier; readonly read: (object: KubeObject) => GuardForm | undefined },
+): string | undefined {
+  if (objects.length > 1) return `it has ${objects.length} guards`;
+  const [object] = objects;
+  const form = object && read(object);
+  if (object !== undefined && form === undefined) return `its guard ${object.metadata.name} can't be read`;
+  const { final } = planGuard(form, made.form, { unresolved: made.unresolved, carrier });
+  if (final === undefined)
+    return object === undefined ? undefined : `its guard ${object.metadata.name} denies nothing`;
+  if (form === undefined) return 'it has no guard';
+  return isSameForm(form, final)
+    ? undefined
+    : `its guard has the form ${JSON.stringify(form)}, and should have ${JSON.stringify(final)}`;
+}
