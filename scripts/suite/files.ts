@@ -24,6 +24,7 @@ const LONGEST = [
   'integration/admission/accounts',
   'integration/cli/tutorial',
   'integration/engines/guard',
+  'integration/engines/ambient',
   'integration/operator/lifecycle',
   'faults/outages',
   'faults/kills',

@@ -5,19 +5,18 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parse, parseAllDocuments } from 'yaml';
+import { parse } from 'yaml';
 import type { KubeObject } from '../../../src/api/meta.ts';
 import { type ControlPlane, sharedControlPlane } from '../../env/index.ts';
-import { crdEstablished } from '../../env/plane/crd.ts';
-import { goIsThere, goModuleFolder, skippedWithoutGo } from '../../env/tooling/go-tool.ts';
+import { goIsThere, skippedWithoutGo } from '../../env/tooling/go-tool.ts';
 import { auditedRequests, isRefused } from '../../support/audit.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
 import { installOperator, type Operator, Operators } from '../../support/operator.ts';
+import { installSecurityKinds, removeSecurityKinds } from './istio-kinds.ts';
 import { tracesOfIstio } from './traces-of-istio.ts';
 
 const ROLE = join(import.meta.dirname, '../../../config/engines/istio');
 const POLICIES = join(import.meta.dirname, '../../../config/engines/istio-policies');
-const CRDS = ['authorizationpolicies.security.istio.io', 'peerauthentications.security.istio.io'];
 const SOON = 60_000;
 
 describe('operator with mesh: Istio', function () {
@@ -195,7 +194,7 @@ type Policy = KubeObject & { readonly spec?: Readonly<Record<string, unknown>> }
     await box?.remove();
     await kubectl('delete', '--ignore-not-found', 'mutatingwebhookconfiguration', `${box.id}-injector`);
     for (const each of [ROLE, POLICIES]) await kubectl('delete', '--ignore-not-found', '-k', each);
-    for (const each of CRDS) await kubectl('delete', '--ignore-not-found', 'crd', each);
+    await removeSecurityKinds(plane);
   });
 
   it('is not Ready without permission and kinds, and enforces the NetworkPolicies all the same', async () => {
@@ -215,11 +214,7 @@ type Policy = KubeObject & { readonly spec?: Readonly<Record<string, unknown>> }
   it('tells peers in the mesh by identity, and others by address', async () => {
     since = new Date().toISOString();
     await kubectl('apply', '-k', POLICIES);
-    const module = await goModuleFolder('istio', 'istio.io/api');
-    const text = readFileSync(join(module, 'kubernetes/customresourcedefinitions.gen.yaml'), 'utf8');
-    const all = parseAllDocuments(text).map((each) => each.toJS() as KubeObject);
-    await apply(...all.filter(({ metadata }) => CRDS.includes(metadata.name)));
-    for (const each of CRDS) await crdEstablished((args) => plane.kubectlRun(args), each);
+    await installSecurityKinds(plane);
     await become({
       'default-deny': {},
       ingress: {

@@ -74,7 +74,11 @@ export class AmbientJudge {
   /** The state that every ztunnel gets. */
   async view(): Promise<ZtunnelView> {
     const answer = await fetch(`http://127.0.0.1:${this.#port}/debug/ambientz`);
-    return (await answer.json()) as ZtunnelView;
+    // An empty list is null: a nil slice in Go.
+    const { workloads, policies } = (await answer.json()) as {
+      [K in keyof ZtunnelView]: ZtunnelView[K] | null;
+    };
+    return { workloads: workloads ?? [], policies: policies ?? [] };
   }
 }
 
