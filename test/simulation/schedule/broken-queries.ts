@@ -17,9 +17,12 @@ const LATEST_MS = 150_000;
 
 /** Adds one or two such rounds, if a profile has a gate that asks Prometheus. */
 export function withBrokenQueries(plan: Plan, roll: Dice, nextId: () => number): Plan {
-  const gated = plan.rounds
+  const written = plan.rounds
     .flatMap(({ steps }) => steps.map(({ action }) => action))
-    .filter((action): action is WriteProfile => action.do === 'write profile' && hasQuery(action));
+    .filter((action): action is WriteProfile => action.do === 'write profile');
+  // With the same rollout as before, so that its gates can be judged.
+  const latest = new Map(written.map((action) => [action.name, action]));
+  const gated = [...latest.values()].filter(hasQuery);
   if (gated.length === 0) return plan;
   const rounds = Array.from({ length: 1 + roll(2) }, () => brokenRound(pick(roll, gated), roll, nextId));
   return { ...plan, rounds: [...plan.rounds, ...rounds] };
