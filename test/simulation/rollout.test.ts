@@ -41,6 +41,8 @@ class Cluster {
   mayRecord = true;
   /** True if the operator can read revisions. */
   mayRead = true;
+  /** The namespaces of which workloads were watched, or watched on. */
+  readonly watched = new Set<string>();
   /** True if the answer to the next recording of a revision is lost. */
   losesRecording = false;
   /** True if the operator may write the status of profiles. */
@@ -67,8 +69,12 @@ class Cluster {
     this.#network.rates = NO_FAULTS;
     const handle = this.#server.handle.bind(this.#server);
     const watch = this.#server.watch.bind(this.#server);
-    this.#server.watch = (path, query, send) =>
-      this.mayRead || !path.includes('/controllerrevisions') ? watch(path, query, send) : UNAVAILABLE.body;
+    this.#server.watch = (path, query, send) => {
+      if (WORKLOADS.test(path)) this.watched.add(/namespaces\/([^/]+)/.exec(path)?.[1] ?? 'all');
+      return this.mayRead || !path.includes('/controllerrevisions')
+        ? watch(path, query, send)
+        : UNAVAILABLE.body;
+    };
     this.#server.handle = (request, author) => {
       const isRecording = request.path.includes('/controllerrevisions');
       const isRefused =
@@ -317,6 +323,25 @@ describe('rollout in virtual time', () => {
     assert.deepEqual(cluster.rules, { a: 'r2', b: 'r1' });
   });
 
+  it('brings the enforcement of a profile under Audit to one wave after the other, and takes it back so', async () => {
+    cluster.write('r1', { mode: 'Audit' });
+    await cluster.scheduler.advance(MINUTE);
+    assert.equal(cluster.summary, 'Complete');
+    assert.deepEqual(cluster.rules, { a: undefined, b: undefined });
+    for (const [mode, rule] of [
+      ['Enforce', 'r1'],
+      ['Audit', undefined],
+    ] as const) {
+      const before: string | undefined = cluster.rules['b'];
+      cluster.write('r1', { mode });
+      await cluster.scheduler.advance(29 * MINUTE);
+      assert.deepEqual(cluster.rules, { a: rule, b: before }, mode);
+      await cluster.scheduler.advance(2 * MINUTE);
+      assert.equal(cluster.summary, 'Complete');
+      assert.deepEqual(cluster.rules, { a: rule, b: rule }, mode);
+    }
+  });
+
   it('waits for the whole soak time, and not longer', async () => {
     cluster.write('r1');
     await cluster.scheduler.advance(29 * MINUTE);
@@ -423,6 +448,25 @@ describe('rollout in virtual time', () => {
   const rolloutReady = () => cluster.profile.status?.conditions?.find(({ type }) => type === 'RolloutReady');
   const gated = (rule: string) =>
     cluster.write(rule, { rollout: { ...ROLLOUT, gates: { workloads: { maxUnavailable: 0, for: '2m' } } } });
+
+  it('watches the workloads of the namespaces of its wave alone, and only while the wave is under way', async () => {
+    gated('r1');
+    await cluster.scheduler.advance(35 * MINUTE);
+    assert.equal(cluster.summary, 'Complete');
+    cluster.watched.clear();
+    await cluster.scheduler.advance(60 * MINUTE);
+    assert.deepEqual([...cluster.watched], []);
+    gated('r2');
+    await cluster.scheduler.advance(25 * MINUTE);
+    assert.equal(cluster.summary, 'Soaking 0/2');
+    assert.deepEqual([...cluster.watched], ['a']);
+    cluster.watched.clear();
+    await cluster.scheduler.advance(10 * MINUTE);
+    assert.equal(cluster.summary, 'Complete');
+    cluster.watched.clear();
+    await cluster.scheduler.advance(60 * MINUTE);
+    assert.deepEqual([...cluster.watched], []);
+  });
 
   it('goes back by its gate if a Deployment becomes unavailable, also under a successor of the leader', async () => {
     cluster.deployment('a', 'web', 1);
