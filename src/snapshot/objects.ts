@@ -179,6 +179,9 @@ function engineKinds(): KnownKind[] {
       namespaced: false,
       version: 'v2',
     }),
+    ...['v1alpha1', 'v1alpha3'].map((version) =>
+      grouped('networking.gke.io', 'FQDNNetworkPolicy', 'fqdnnetworkpolicies', { version }),
+    ),
     ...['v1beta1', 'v1'].map((version) =>
       grouped('security.istio.io', 'AuthorizationPolicy', 'authorizationpolicies', { version }),
     ),

@@ -5,6 +5,7 @@ import { CHECKS } from '../../src/audit/registry.ts';
 import { BOUNDARY_CASES } from './cases/boundary.ts';
 import { ENGINE_POLICY_CASES } from './cases/engine-policies.ts';
 import { EXPOSURE_CASES } from './cases/exposure.ts';
+import { MESH_CASES } from './cases/mesh.ts';
 import { PLATFORM_CASES } from './cases/platform.ts';
 import { POD_CASES } from './cases/pods.ts';
 import { ACCOUNT_CASES } from './cases/service-accounts.ts';
@@ -17,6 +18,7 @@ const CASES: Readonly<Record<string, CheckCases>> = {
   ...ACCOUNT_CASES,
   ...PLATFORM_CASES,
   ...ENGINE_POLICY_CASES,
+  ...MESH_CASES,
 };
 
 describe('audit', () => {

@@ -30,10 +30,10 @@ everything alone is no sign that a workload makes pods.
 
 The command reads; it writes nothing. Beside what every command reads, it lists Ingresses, routes and Gateways, service
 accounts, roles and their bindings, and the metadata of Secrets that hold tokens of service accounts, never a Secret's
-data. Where they are served, it lists policies of engines' own kinds (Cilium, Calico, Istio, ClusterNetworkPolicy) and of
+data. Where they are served, it lists policies of engines' own kinds (Cilium, Calico, GKE, Istio, ClusterNetworkPolicy) and of
 what verifies images (Sigstore, Kyverno, Ratify). It asks the API server for its version and its API groups. A kind that
 you may not list is a warning that names the checks which did not run. A fact that the cluster does not show, such as the
-flags of a managed API server, is a note. Policies of Antrea, GKE, EKS, OVN-Kubernetes, OpenShift and NSX are listed, and
+flags of a managed API server, is a note. Policies of Antrea, EKS, OVN-Kubernetes, OpenShift and NSX are listed, and
 not understood: the finding [\`kind-unread\`](#kind-unread) names each. Among manifests it also names policies and routes of
 kinds and versions that are not known, and in a cluster definitions of other kinds of policies. The audit in the cluster does
 not list definitions, and names policies of the engines above alone.

@@ -6,12 +6,18 @@ import {
   calicoPolicyWidens,
   ciliumPolicyWidens,
   clusterNetworkPolicyWidens,
+  gkePolicyWidens,
 } from './widening/engine-policy-widens.ts';
 import { ENGINE_SHAPES } from './engine-policies/shapes.ts';
+import { namesTooWide } from './engine-policies/names.ts';
 import { exceptionRenewed } from './exception-renewed.ts';
 import { foreignPolicyWidens } from './widening/foreign-policy-widens.ts';
 import { hostNetwork } from './host-network.ts';
 import { ipBlockOfPods } from './rules/ip-block-of-pods.ts';
+import { meshPolicyDenies } from './mesh/denies.ts';
+import { meshPolicyOpens } from './mesh/opens.ts';
+import { meshPolicySelectsNothing } from './mesh/selects-nothing.ts';
+import { meshPolicySourceUnknown } from './mesh/sources.ts';
 import { metadataReachable } from './metadata-reachable.ts';
 import { kindUnread } from './unread-kinds.ts';
 import { namespaceWithoutPolicy } from './namespace-without-policy.ts';
@@ -29,8 +35,14 @@ export const BOUNDARY: readonly Check[] = [
   foreignPolicyWidens,
   ciliumPolicyWidens,
   calicoPolicyWidens,
+  gkePolicyWidens,
   clusterNetworkPolicyWidens,
   ...ENGINE_SHAPES,
+  namesTooWide,
+  meshPolicyOpens,
+  meshPolicyDenies,
+  meshPolicySelectsNothing,
+  meshPolicySourceUnknown,
   hostNetwork,
   policySelectsNothing,
   ruleSelectsNothing,

@@ -5,6 +5,7 @@ import type { UnreadKindName } from './unread-kinds.ts';
 export const ENGINE_KINDS = {
   Calico: ['CalicoNetworkPolicy', 'GlobalNetworkPolicy', 'Tier', 'NetworkSet', 'GlobalNetworkSet'],
   Cilium: ['CiliumNetworkPolicy', 'CiliumClusterwideNetworkPolicy'],
+  GKE: ['FQDNNetworkPolicy'],
   ClusterNetworkPolicy: ['ClusterNetworkPolicy', 'AdminNetworkPolicy', 'BaselineAdminNetworkPolicy'],
 } as const;
 

@@ -3,6 +3,7 @@ import type { KubeObject } from '../../api/meta.ts';
 import { calicoPolicy, tiersOf } from '../calico/read-policy.ts';
 import { calicoObjects } from '../calico/read-ends.ts';
 import { ciliumPolicy } from '../cilium/read-policy.ts';
+import { fqdnNetworkPolicy } from '../gke/read-policy.ts';
 import { clusterNetworkPolicy } from '../cluster-network-policy/read-policy.ts';
 import { type Engine, policyKinds } from './engine-kinds.ts';
 import type { EngineObjects, EnginePolicy } from './engine-policy.ts';
@@ -54,6 +55,7 @@ export function enginePolicies(
         : calicoPolicy(object, tiers, others),
     ),
     ...all('Cilium', (object) => ciliumPolicy(object, places)),
+    ...all('GKE', fqdnNetworkPolicy),
     ...all('ClusterNetworkPolicy', (object) => clusterNetworkPolicy(object, { onCilium, places })),
   ];
 }

@@ -4,7 +4,6 @@
  */
 import type { KubeObject } from '../../api/meta.ts';
 import { DIRECTIONS } from '../../api/network-policy.ts';
-import { fqdnNetworkPolicy } from '../gke/read-policy.ts';
 import { ROOT_NAMESPACE } from '../istio/mesh-config.ts';
 import { peerAuthentications } from '../istio/read-mutual-tls.ts';
 import { ambientTunnels } from '../istio/read-tunnels.ts';
@@ -20,8 +19,6 @@ import type {
 import { enginePolicies } from './kinds.ts';
 import { UNREAD_KINDS } from './unread-kinds.ts';
 
-const READ_BY_GKE = 'FQDNNetworkPolicy';
-
 /** All kinds that an evaluation reads, those that are no policies too. */
 export const LAYER_KINDS: readonly LayerKind[] = [
   ...Object.values(ENGINE_KINDS).flat(),
@@ -31,14 +28,12 @@ export const LAYER_KINDS: readonly LayerKind[] = [
 
 export function layerPolicies(given: EngineObjects<LayerKind>): EnginePolicy[] {
   const { objects, isRead, meshRoots = new Set([ROOT_NAMESPACE]) } = given;
-  const unknown = UNREAD_KINDS.filter(({ kind }) => kind !== READ_BY_GKE);
   return [
     ...enginePolicies(given, { withOwn: true }),
-    ...objects(READ_BY_GKE).map(fqdnNetworkPolicy),
     ...objects('AuthorizationPolicy').flatMap((each) => authorizationPolicy(each, meshRoots) ?? []),
     ...peerAuthentications(objects('PeerAuthentication'), meshRoots),
     ...ambientTunnels(given),
-    ...unknown.flatMap(({ kind }) => objects(kind).map((each) => unreadObject(kind, each))),
+    ...UNREAD_KINDS.flatMap(({ kind }) => objects(kind).map((each) => unreadObject(kind, each))),
     ...LAYER_KINDS.filter((kind) => !isRead(kind)).map(unreadKind),
   ];
 }

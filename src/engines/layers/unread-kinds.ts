@@ -34,14 +34,6 @@ export const UNREAD_KINDS = [
     engine: 'Antrea',
   },
   {
-    kind: 'FQDNNetworkPolicy',
-    group: 'networking.gke.io',
-    versions: ['v1alpha1', 'v1alpha3'],
-    plural: 'fqdnnetworkpolicies',
-    namespaced: true,
-    engine: 'GKE',
-  },
-  {
     kind: 'ApplicationNetworkPolicy',
     group: 'networking.k8s.aws',
     versions: ['v1alpha1'],

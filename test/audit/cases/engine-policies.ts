@@ -256,6 +256,34 @@ export const ENGINE_POLICY_CASES: Readonly<Record<string, CheckCases>> = {
       ],
     },
   },
+  'gke-policy-widens': {
+    good: {
+      'names of pods that no profile isolates': shop(
+        object('FQDNNetworkPolicy', 'ops/names', {
+          spec: { podSelector: {}, egress: [{ matches: [{ name: 'example.com' }] }] },
+        }),
+      ),
+      "a profile's own policy": shop(
+        object('FQDNNetworkPolicy', 'shop/own', {
+          metadata: { namespace: 'shop', name: 'own', labels: { 'segmentation.dev/profile': 'shop' } },
+          spec: { podSelector: {}, egress: [{ matches: [{ name: 'example.com' }] }] },
+        }),
+      ),
+    },
+    bad: {
+      'names of pods that a profile isolates': [
+        shop(
+          object('FQDNNetworkPolicy', 'shop/names', {
+            spec: {
+              podSelector: { matchLabels: { app: 'web' } },
+              egress: [{ matches: [{ name: 'example.com' }] }],
+            },
+          }),
+        ),
+        'FQDNNetworkPolicy shop/names spec.egress[0] (not compared)',
+      ],
+    },
+  },
   'istio-policy-shape': {
     good: {
       'named sources, and rules for everyone that say so': world({

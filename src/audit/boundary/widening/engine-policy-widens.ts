@@ -125,6 +125,12 @@ export const calicoPolicyWidens = engineCheck('Calico', {
   why: "Calico asks its own policies before NetworkPolicies if they are of another tier or a lower order, and adds the others: a profile can't take either back.",
 });
 
+export const gkePolicyWidens = engineCheck('GKE', {
+  id: 'gke-policy-widens',
+  title: 'No FQDNNetworkPolicy allows names beside those of the profiles',
+  why: "GKE adds what FQDNNetworkPolicies allow to NetworkPolicies: a profile can't take it back. The addresses behind names are known to the engine alone.",
+});
+
 export const clusterNetworkPolicyWidens = engineCheck('ClusterNetworkPolicy', {
   id: 'cluster-policy-widens',
   title: 'No ClusterNetworkPolicy allows more than the profiles, or denies what they allow',
