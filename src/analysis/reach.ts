@@ -19,7 +19,7 @@ import { type ClusterView, networkPodOf, type Pod } from './cluster.ts';
 import type { EvaluatorOptions } from './evaluator.ts';
 import { groupKey, type GroupName } from './group.ts';
 import type { Effect } from './layers/decision.ts';
-import { isUncertain, type LayeredView } from './layers/layered-view.ts';
+import { isUncertain, type LayeredView, type LayerObject, type StandInRole } from './layers/layered-view.ts';
 import { BoundsOfEnd, type OtherEnd, type PortBounds, type RuleMatch } from './layers/port-bounds.ts';
 import { classify, type PodClass } from './model/pod-classes.ts';
 import { PolicyIndex } from './model/policy-index.ts';
@@ -48,6 +48,8 @@ export interface GroupLink {
   readonly unknown?: readonly PortRange[];
   /** True if the allowed ports differ between pods of the groups. */
   readonly partial: boolean;
+  /** The policies of other kinds that decide about ports of the link, or may, by kind and name; absent if there are none. */
+  readonly layers?: readonly LayerObject[];
 }
 
 export interface ReachRule {
@@ -83,6 +85,8 @@ export interface ReachOptions extends EvaluatorOptions {
   readonly within?: ReadonlySet<string>;
   /** Links that the caller can hold; any number if absent. */
   readonly maxLinks?: number;
+  /** True to name the policies of other kinds that decide about each link. */
+  readonly namesLayers?: boolean;
   /** The roles of policies that stand for rules of other kinds; the pods then have the labels of their view. */
   readonly roles?: LayeredView['roles'];
 }
@@ -112,6 +116,9 @@ class ReachBuilder {
   readonly #classes: readonly PodClass[];
   readonly #ports: PortSpace;
   readonly #maxLinks: number;
+  readonly #namesLayers: boolean;
+  /** Equal lists of objects, once. */
+  readonly #layerLists = new Map<string, readonly LayerObject[]>();
   /** By group: true if links between it and every other group are wanted. */
   readonly #isWanted: readonly boolean[];
 
@@ -135,6 +142,7 @@ class ReachBuilder {
     const sorted = [...names].toSorted(byKey);
     this.#names = sorted.map(([, name]) => name);
     this.#maxLinks = maxLinks;
+    this.#namesLayers = options.namesLayers === true && this.#roles.size > 0;
     this.#isWanted = this.#names.map(
       ({ namespace }) => within === undefined || (namespace !== undefined && within.has(namespace)),
     );
@@ -225,7 +233,14 @@ class ReachBuilder {
             least |= out.least & into.least;
             most |= out.most & into.most;
           }
-          add(row, to, { least, most });
+          const union = add(row, to, { least, most });
+          if (this.#namesLayers && most !== 0n)
+            for (const family of familiesOf(source, destination))
+              for (const [direction, own, other] of [
+                ['Egress', source, destination],
+                ['Ingress', destination, source],
+              ] as const)
+                this.#addDeciders(union, own, direction, this.#endFor(own, direction, other, family));
         }
       }
       for (const [to, union] of row) links.push(...this.#link(from, to, union));
@@ -250,19 +265,45 @@ class ReachBuilder {
   }
 
   #open(own: PodClass, direction: PolicyType, other: PodClass, family: IPFamily): PortBounds {
+    return this.#allowed(own.selecting[direction], direction, this.#endFor(own, direction, other, family));
+  }
+
+  /** The other end as the rules of a class see it. */
+  #endFor(own: PodClass, direction: PolicyType, other: PodClass, family: IPFamily): OtherEnd {
     const destination = networkPodOf({ kind: 'pod', pod: direction === 'Ingress' ? own.pod : other.pod });
     const selects = (peer: CompiledPeer) =>
       other.peers.get(this.#peerKeys.get(peer) ?? '')?.includes(family) === true;
     const matchOf = ({ peers }: Rule) => (peers === 'any' || peers.some(selects) ? 'yes' : 'no');
-    return this.#allowed(
-      own.selecting[direction],
-      direction,
-      matchOf,
-      destination && (destination.ports ?? []),
-    );
+    return this.#otherEnd(matchOf, destination && (destination.ports ?? []));
   }
 
-  #link(from: number, to: number, { least, most, partial }: Union): GroupLink[] {
+  #otherEnd(matchOf: OtherEnd['matchOf'], containerPorts: Pod['ports']): OtherEnd {
+    const portsOf = (rule: Rule) => this.#ports.maskOf(rule, containerPorts);
+    return { matchOf, portsOf, every: this.#ports.every };
+  }
+
+  #addDeciders(union: Union, { selecting }: PodClass, direction: PolicyType, other: OtherEnd): void {
+    const policies = selecting[direction];
+    if (!policies.some(({ policy }) => this.#roles.has(policy))) return;
+    for (const role of this.#boundsOf(policies, direction).deciders(other)) union.deciders.add(role);
+  }
+
+  /** The objects of the roles, sorted. */
+  #objectsOf(roles: ReadonlySet<StandInRole>): readonly LayerObject[] {
+    const byText = new Map(
+      [...roles].map(({ rule: { object } }) => [
+        JSON.stringify([object.kind, object.namespace, object.name]),
+        object,
+      ]),
+    );
+    const sorted = [...byText].toSorted(byKey);
+    const key = sorted.map(([text]) => text).join();
+    let list = this.#layerLists.get(key);
+    if (list === undefined) this.#layerLists.set(key, (list = sorted.map(([, object]) => object)));
+    return list;
+  }
+
+  #link(from: number, to: number, { least, most, partial, deciders }: Union): GroupLink[] {
     if (most === 0n) return [];
     const unknown = most & ~least;
     return [
@@ -272,6 +313,7 @@ class ReachBuilder {
         ports: least === 0n ? [] : this.#ports.rangesOf(least),
         ...(unknown !== 0n && { unknown: this.#ports.rangesOf(unknown) }),
         partial,
+        ...(deciders.size > 0 && { layers: this.#objectsOf(deciders) }),
       },
     ];
   }
@@ -281,7 +323,12 @@ class ReachBuilder {
     return this.#blocks.flatMap((block, index) =>
       DIRECTIONS.flatMap((direction) => {
         const union = new Map<number, Union>();
-        for (const own of this.#classes) add(union, own.group, this.#openToBlock(own, direction, block));
+        for (const own of this.#classes) {
+          const end = this.#blockEnd(own, direction, block);
+          const bounds = this.#allowed(own.selecting[direction], direction, end);
+          const each = add(union, own.group, bounds);
+          if (this.#namesLayers && bounds.most !== 0n) this.#addDeciders(each, own, direction, end);
+        }
         return [...union].flatMap(([group, each]) => {
           const [from, to] = direction === 'Ingress' ? [width + index, group] : [group, width + index];
           return this.#link(from, to, each);
@@ -290,15 +337,10 @@ class ReachBuilder {
     );
   }
 
-  /** The ports that the policies of a class allow with every address of the block. */
-  #openToBlock({ selecting, pod }: PodClass, direction: PolicyType, block: AddressBlock): PortBounds {
+  /** Every address of the block as the rules of a class see it. */
+  #blockEnd({ pod }: PodClass, direction: PolicyType, block: AddressBlock): OtherEnd {
     const named = direction === 'Ingress' ? (pod.ports ?? []) : undefined;
-    return this.#allowed(
-      selecting[direction],
-      direction,
-      (rule, effect) => matchOfBlock(rule, effect, block),
-      named,
-    );
+    return this.#otherEnd((rule, effect) => matchOfBlock(rule, effect, block), named);
   }
 
   #boundsOf(policies: readonly CompiledPolicy[], direction: PolicyType): BoundsOfEnd {
@@ -310,16 +352,10 @@ class ReachBuilder {
   }
 
   /** The ports that the policies of one end allow with another. */
-  #allowed(
-    policies: readonly CompiledPolicy[],
-    direction: PolicyType,
-    matchOf: OtherEnd['matchOf'],
-    containerPorts: Pod['ports'],
-  ): PortBounds {
-    const { every } = this.#ports;
-    const portsOf = (rule: Rule) => this.#ports.maskOf(rule, containerPorts);
+  #allowed(policies: readonly CompiledPolicy[], direction: PolicyType, other: OtherEnd): PortBounds {
+    const { matchOf, portsOf, every } = other;
     if (this.#roles.size > 0 && policies.some(({ policy }) => this.#roles.has(policy)))
-      return this.#boundsOf(policies, direction).with({ matchOf, portsOf, every });
+      return this.#boundsOf(policies, direction).with(other);
     if (policies.length === 0) return { least: every, most: every };
     let open: PortMask = 0n;
     for (const policy of policies)
@@ -367,17 +403,21 @@ interface Union {
   /** The ports of the first pair of classes, with which those of the others are compared. */
   readonly first: PortBounds;
   partial: boolean;
+  /** The rules of layers that decide about some of the ports. */
+  readonly deciders: Set<StandInRole>;
 }
 
-function add(union: Map<number, Union>, key: number, open: PortBounds): void {
+function add(union: Map<number, Union>, key: number, open: PortBounds): Union {
   const known = union.get(key);
   if (known === undefined) {
-    union.set(key, { ...open, first: open, partial: false });
-    return;
+    const made = { ...open, first: open, partial: false, deciders: new Set<StandInRole>() };
+    union.set(key, made);
+    return made;
   }
   known.least |= open.least;
   known.most |= open.most;
   known.partial ||= open.least !== known.first.least || open.most !== known.first.most;
+  return known;
 }
 
 /** Any address stands for those that no rule names. */

@@ -30,6 +30,7 @@ interface Step {
   readonly tier: number;
   readonly isUncertain: boolean;
   readonly rules: readonly Rule[];
+  readonly role: StandInRole;
   readonly tie?: RankTie | undefined;
 }
 
@@ -59,6 +60,8 @@ export class BoundsOfEnd {
   readonly #gate: Chain;
   readonly #tunnels: readonly Tunnel[];
   readonly #isolation: 'isolated' | 'open' | 'unknown';
+  /** What isolates the end beside NetworkPolicies, or may. */
+  readonly #isolators: readonly StandInRole[];
 
   constructor(
     policies: readonly CompiledPolicy[],
@@ -91,6 +94,8 @@ export class BoundsOfEnd {
     );
     const isolating = all.filter(({ role }) => role === undefined || role.kind === 'isolates');
     const isIsolated = isolating.some(({ role }) => role === undefined || !isUncertain(role));
+    const isBaseIsolated = isolating.some(({ role }) => role === undefined);
+    this.#isolators = isBaseIsolated ? [] : isolating.flatMap(({ role }) => role ?? []);
     this.#isolation = isIsolated ? 'isolated' : isolating.length === 0 ? 'open' : 'unknown';
   }
 
@@ -102,6 +107,23 @@ export class BoundsOfEnd {
     const before = this.#carried(chained(this.#before, pool, other), other);
     const gate = chained(this.#gate, every, other);
     return { least: before.least & gate.least & other.every, most: before.most & gate.most & other.every };
+  }
+
+  /** The rules of layers that decide about some ports with the other end, or may; NetworkPolicies decide about the others. */
+  deciders(other: OtherEnd): StandInRole[] {
+    const found: StandInRole[] = [];
+    const inTunnels = this.#tunnels
+      .filter(
+        ({ behind, isUncertain: isPossible }) => !isPossible && other.matchOf(behind, 'allow') === 'yes',
+      )
+      .reduce((ports, { behind }) => ports | other.portsOf(behind), 0n);
+    const left = undecidedAfter(this.#before, other.every & ~inTunnels, other, found);
+    const closed = left & ~maskOf(this.#base, 'allow', 'yes', other);
+    const rest = undecidedAfter(this.#adding, closed, other, found);
+    if (rest !== 0n) found.push(...this.#isolators);
+    undecidedAfter(this.#isolation === 'isolated' ? this.#after : this.#fallback, rest, other, found);
+    undecidedAfter(this.#gate, other.every, other, found);
+    return found;
   }
 
   /** The ports that are allowed as tunnels carry them: those behind a tunnel as its own port. */
@@ -141,6 +163,28 @@ function chained(blocks: Chain, rest: PortBounds, other: OtherEnd): PortBounds {
     for (const order of others) next = perhaps(next, inOrder(order, after, other));
   }
   return next;
+}
+
+/** The ports about which a chain of rules decides nothing for certain. @param found gets the rules that decide, or may */
+function undecidedAfter(chain: Chain, ports: PortMask, other: OtherEnd, found: StandInRole[]): PortMask {
+  let undecided = ports;
+  let passed: PortMask = 0n;
+  let tier: number | undefined;
+  for (const orders of chain) {
+    for (const step of orders[0] ?? []) {
+      if (step.tier !== tier) passed = 0n;
+      tier = step.tier;
+      const { effect } = step;
+      const sure = maskOf(step.rules, effect, 'yes', other);
+      const matched = (sure | maskOf(step.rules, effect, 'maybe', other)) & undecided & ~passed;
+      // A rule to pass leaves the decision to others.
+      if (matched !== 0n && effect !== 'pass') found.push(step.role);
+      if (step.isUncertain || orders.length > 1) continue;
+      if (effect === 'pass') passed |= sure;
+      else undecided &= ~(sure & ~passed);
+    }
+  }
+  return undecided;
 }
 
 /** The ports that rules of one tier allow if they are asked in this order. */
@@ -190,7 +234,7 @@ function stepOf(role: StandInRole, rules: readonly Rule[]): Step {
       ? [role.rank.effect, role.rank.tier]
       : [role.kind === 'gate' ? role.effect : 'allow', 0];
   const tie = role.kind === 'ranked' ? role.rank.tie : undefined;
-  return { effect, tier, isUncertain: isUncertain(role), rules, tie };
+  return { effect, tier, isUncertain: isUncertain(role), rules, role, tie };
 }
 
 function rankOf(role: StandInRole): number {

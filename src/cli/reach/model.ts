@@ -5,6 +5,8 @@ import type { GroupName } from '../../analysis/group.ts';
 import { formatPorts } from '../../analysis/model/ports.ts';
 import type { GroupLink, Reach } from '../../analysis/reach.ts';
 import { notesOf } from '../../policy/notes.ts';
+import { shortList } from '../../util/list-text.ts';
+import { layerObjectText } from '../commands/explain/layer-text.ts';
 
 /** The profile's rule behind a rule of a policy, as the policy's annotation names it. */
 export interface RuleOrigin {
@@ -25,6 +27,20 @@ export function linkPorts({ ports, unknown }: Pick<GroupLink, 'ports' | 'unknown
     ...(ports.length > 0 ? [formatPorts(ports)] : []),
     ...(unknown === undefined ? [] : [`unknown: ${formatPorts(unknown)}`]),
   ].join('; ');
+}
+
+/** The policies of other kinds that decide about a link, for people; empty if NetworkPolicies alone do. */
+export function linkLayers({ layers = [] }: Pick<GroupLink, 'layers'>): string {
+  return shortList(layers.map(layerObjectText), { most: MAX_NAMED });
+}
+
+/** Policies that the text of a link names. */
+const MAX_NAMED = 2;
+
+/** The ports of a link, and the policies of other kinds that decide about them. */
+export function linkText(link: Pick<GroupLink, 'ports' | 'unknown' | 'layers'>): string {
+  const by = linkLayers(link);
+  return by === '' ? linkPorts(link) : `${linkPorts(link)} (${by})`;
 }
 
 /** The profile that a policy belongs to; undefined for a foreign policy. */

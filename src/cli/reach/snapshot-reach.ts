@@ -26,12 +26,17 @@ export interface ReachInput {
   readonly namespace: string | undefined;
   /** Links that the caller can hold; any number if absent. */
   readonly maxLinks?: number;
+  /** True to name the policies of other kinds that decide about each link. */
+  readonly namesLayers?: boolean;
   /** Policies of other kinds; absent if NetworkPolicies alone decide. */
   readonly layers?: SnapshotLayers | undefined;
 }
 
 /** @throws CliError if there is no such namespace; TooManyLinksError */
-export function reachOf(snapshot: Snapshot, { by, namespace, maxLinks, layers }: ReachInput): Reach {
+export function reachOf(
+  snapshot: Snapshot,
+  { by, namespace, maxLinks, layers, namesLayers = false }: ReachInput,
+): Reach {
   const chosen = namespacesNamed(snapshot, namespace);
   const within = namespace === undefined ? undefined : new Set(chosen.map(({ name }) => name));
   const all = layers?.pods ?? snapshot.pods;
@@ -44,6 +49,7 @@ export function reachOf(snapshot: Snapshot, { by, namespace, maxLinks, layers }:
   const view = { namespaces: snapshot.namespaces, pods: all, policies };
   const whole = computeReach(view, {
     ...(layers && { roles: layers.roles, podsInIPBlocks: layers.podsInIPBlocks }),
+    namesLayers,
     groupOf,
     isTemplate: (pod) => pods.get(pod)?.template === true,
     ...(within && { within }),
@@ -82,7 +88,7 @@ export function pageReach(
   }
 }
 
-/** The names of the policies of other kinds that links go by. */
+/** The names of the policies of other kinds that links go by, all together. */
 export function layerNames(layers: SnapshotLayers | undefined): string[] {
   const rules = [...new Set(layers?.roles.values() ?? [])]
     .filter(({ kind }) => kind !== 'tunnel')

@@ -1,7 +1,7 @@
 /** A reach in a terminal: a matrix if it fits, or a list of links. Pure. */
 import { EVERY_PORT } from '../../analysis/model/ports.ts';
 import type { Reach } from '../../analysis/reach.ts';
-import { groupText, linkPorts } from './model.ts';
+import { groupText, linkLayers, linkPorts } from './model.ts';
 
 /** The ports of a cell: all, some, perhaps some, or none. */
 export type CellKind = 'open' | 'some' | 'unknown' | 'none';
@@ -47,15 +47,22 @@ export function matrixText(
   return { lines: [head, ...rows], legend };
 }
 
-/** The cells FROM, TO and PORTS of each link. */
-export function linkRows({ groups, links }: Reach): [from: string, to: string, ports: string][] {
+type LinkRow = [from: string, to: string, ports: string, ...layers: string[]];
+
+/** The heads and cells of a table of the links, with the policies of other kinds that decide if there are any. */
+export function linkTable({ groups, links }: Reach): [heads: string[], rows: LinkRow[]] {
+  const hasLayers = links.some(({ layers }) => layers !== undefined);
   const text = (index: number) => {
     const group = groups[index];
     return group === undefined ? '' : groupText(group);
   };
-  return links.map((link) => [
-    text(link.from),
-    text(link.to),
-    link.partial ? `${linkPorts(link)} (some pods)` : linkPorts(link),
-  ]);
+  const rows = links.map(
+    (link): LinkRow => [
+      text(link.from),
+      text(link.to),
+      link.partial ? `${linkPorts(link)} (some pods)` : linkPorts(link),
+      ...(hasLayers ? [linkLayers(link) || '-'] : []),
+    ],
+  );
+  return [['FROM', 'TO', 'PORTS', ...(hasLayers ? ['DECIDED BY'] : [])], rows];
 }

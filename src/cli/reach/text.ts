@@ -1,7 +1,8 @@
 /** A reach as text: CSV for spreadsheets, JSON for programs, Mermaid and Graphviz's DOT for documents. Pure. */
 import { EVERY_PORT, formatPorts } from '../../analysis/model/ports.ts';
 import type { Group, GroupLink, Reach } from '../../analysis/reach.ts';
-import { groupText, linkPorts } from './model.ts';
+import { layerObjectText } from '../commands/explain/layer-text.ts';
+import { groupText, linkText } from './model.ts';
 
 const CSV_HEAD = [
   'from_namespace',
@@ -15,8 +16,8 @@ const CSV_HEAD = [
 ];
 
 /**
- * CSV by RFC 4180, with a line for each link. `all_pods` is `no` for a partial link. The column `unknown_ports` is there if a link
- * has some.
+ * CSV by RFC 4180, with a line for each link. `all_pods` is `no` for a partial link. The columns `unknown_ports` and
+ * `layers`, the policies of other kinds that decide, are there if a link has some.
  */
 export function toCsv({ groups, links }: Reach): string {
   const of = (index: number) => {
@@ -24,13 +25,15 @@ export function toCsv({ groups, links }: Reach): string {
     return [namespace, kind, name];
   };
   const hasUnknown = links.some(({ unknown }) => unknown !== undefined);
-  const head = [...CSV_HEAD, ...(hasUnknown ? ['unknown_ports'] : [])];
-  const rows = links.map(({ from, to, ports, unknown = [], partial }) => [
+  const hasLayers = links.some(({ layers }) => layers !== undefined);
+  const head = [...CSV_HEAD, ...(hasUnknown ? ['unknown_ports'] : []), ...(hasLayers ? ['layers'] : [])];
+  const rows = links.map(({ from, to, ports, unknown = [], partial, layers = [] }) => [
     ...of(from),
     ...of(to),
     ports.length === 0 ? '' : formatPorts(ports),
     partial ? 'no' : 'yes',
     ...(hasUnknown ? [unknown.length === 0 ? '' : formatPorts(unknown)] : []),
+    ...(hasLayers ? [layers.map(layerObjectText).join(', ')] : []),
   ]);
   return [head, ...rows].map((row) => `${row.map(quoteCsv).join(',')}\r\n`).join('');
 }
@@ -57,6 +60,8 @@ export interface ReachDocument {
     readonly unknown?: 'all' | GroupLink['ports'];
     /** True if the ports differ between pods of the groups. */
     readonly partial: boolean;
+    /** The policies of other kinds that decide about the ports. */
+    readonly layers?: readonly string[];
   }[];
 }
 
@@ -73,12 +78,13 @@ export function toDocument({ groups, links }: Reach): ReachDocument {
         isolated: { ingress: isolated.Ingress, egress: isolated.Egress },
       };
     }),
-    links: links.map(({ from, to, ports, unknown, partial }) => ({
+    links: links.map(({ from, to, ports, unknown, partial, layers }) => ({
       from: idOf(at(groups, from)),
       to: idOf(at(groups, to)),
       ports: ports === EVERY_PORT ? 'all' : ports,
       ...(unknown && { unknown: unknown === EVERY_PORT ? 'all' : unknown }),
       partial,
+      ...(layers && { layers: layers.map(layerObjectText) }),
     })),
   };
 }
@@ -103,7 +109,7 @@ export function toMermaid(reach: Reach): string {
   }
   for (const link of reach.links) {
     const arrow = link.partial ? '-.->' : '-->';
-    lines.push(`  n${link.from} ${arrow}|"${mermaidText(linkPorts(link))}"| n${link.to}`);
+    lines.push(`  n${link.from} ${arrow}|"${mermaidText(linkText(link))}"| n${link.to}`);
   }
   return `${lines.join('\n')}\n`;
 }
@@ -137,7 +143,7 @@ export function toDot(reach: Reach): string {
   }
   for (const link of reach.links) {
     const style = link.partial ? ', style=dashed' : '';
-    lines.push(`  n${link.from} -> n${link.to} [label=${dotText(linkPorts(link))}${style}];`);
+    lines.push(`  n${link.from} -> n${link.to} [label=${dotText(linkText(link))}${style}];`);
   }
   lines.push('}');
   return `${lines.join('\n')}\n`;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Namespace } from '../../../src/analysis/cluster.ts';
 import { pageData, toHtml } from '../../../src/cli/reach/html.ts';
 import { groupText, reachWithin } from '../../../src/cli/reach/model.ts';
-import { linkRows, matrixText } from '../../../src/cli/reach/table.ts';
+import { linkTable, matrixText } from '../../../src/cli/reach/table.ts';
 import { toCsv, toDocument, toDot, toMermaid } from '../../../src/cli/reach/text.ts';
 import { EVIL, SHOP_REACH } from './fixture.ts';
 
@@ -10,7 +10,7 @@ const TEXT = { title: 'Who may talk to whom', source: 'test', view: 'graph' as c
 
 describe('the text of a reach', () => {
   it('lists links, and marks partial ones', () => {
-    const rows = linkRows(SHOP_REACH);
+    const [, rows] = linkTable(SHOP_REACH);
     assert.deepEqual(
       rows.filter(([from]) => from === 'checkout/checkout'),
       [
@@ -84,7 +84,7 @@ describe('the text of a reach', () => {
       'monitoring/prometheus',
       'payments/payments',
     ]);
-    assert.deepEqual(linkRows(part), [
+    assert.deepEqual(linkTable(part)[1], [
       ['checkout/checkout', 'payments/payments', 'TCP 8443'],
       ['monitoring/prometheus', 'payments/payments', 'TCP 9090'],
     ]);

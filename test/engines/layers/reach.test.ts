@@ -1,5 +1,6 @@
 /** The reach under policies of every kind has, for each pair of pods and each port, the verdict on that flow. */
 import assert from 'node:assert/strict';
+import type { LayerObject } from '../../../src/analysis/layers/layered-view.ts';
 import type { PortRange } from '../../../src/analysis/model/ports.ts';
 import { computeReach } from '../../../src/analysis/reach.ts';
 import type { Protocol } from '../../../src/api/network-policy.ts';
@@ -14,9 +15,11 @@ const PORTS: readonly (readonly [port: number, protocol: Protocol])[] = [
   [53, 'UDP'],
 ];
 
+const nameOf = ({ kind, name }: LayerObject) => `${kind} ${name}`;
+
 describe('reach under', () => {
   for (const [name, each] of Object.entries(CASES)) {
-    it(`${name} has the verdict on each flow`, () => {
+    it(`${name} has the verdict on each flow, and names what decides`, () => {
       const world = worldOf(each);
       const { podsInIPBlocks = true } = settingsOf(each);
       const view = viewOf(world, { podsInIPBlocks });
@@ -29,6 +32,7 @@ describe('reach under', () => {
         {
           groupOf: (pod) => ({ namespace: pod.namespace, kind: 'Pod', name: pod.name }),
           roles: view.roles,
+          namesLayers: true,
           podsInIPBlocks,
         },
       );
@@ -44,8 +48,13 @@ describe('reach under', () => {
             const has = (ranges: readonly PortRange[] = []) =>
               ranges.some((one) => one.protocol === protocol && one.from <= port && port <= one.to);
             const found = has(link?.ports) ? 'allowed' : has(link?.unknown) ? 'unknown' : 'denied';
-            const { verdict } = judge({ from, to, port, protocol });
+            const { verdict, ends } = judge({ from, to, port, protocol });
             assert.equal(found, verdict, `${from} > ${to} ${port}/${protocol}`);
+            if (verdict === 'denied') continue;
+            const named = new Set(link?.layers?.map(nameOf));
+            for (const { by, dependsOn } of Object.values(ends))
+              for (const { object } of [...(by ? [by] : []), ...dependsOn])
+                assert.ok(object.kind === 'Namespace' || named.has(nameOf(object)), nameOf(object));
           }
         }
       }

@@ -77,7 +77,7 @@ export const graph: Command = {
       writeDocument(text, counts, call);
     } else {
       const layers = layersFor(snapshot, flags);
-      const reach = reachOf(snapshot, { by, namespace, layers });
+      const reach = reachOf(snapshot, { by, namespace, layers, namesLayers: true });
       noteUnknownLinks(reach, layers, terminal);
       if (format === 'mermaid') warnOfManyLinks(reach, terminal);
       writeDocument(format === 'mermaid' ? toMermaid(reach) : toDot(reach), countsOf(reach), call);

@@ -2,7 +2,7 @@
 import type { Command } from '../../shell/command.ts';
 import { EXIT } from '../../shell/failure.ts';
 import { BY_FLAG, noteMissingPods, noteUnknownLinks, reachOf } from '../../reach/snapshot-reach.ts';
-import { type CellKind, linkRows, matrixText } from '../../reach/table.ts';
+import { type CellKind, linkTable, matrixText } from '../../reach/table.ts';
 import { layersFor } from '../../snapshot/layers.ts';
 import { ONLY_NETWORK_POLICIES } from '../../snapshot/load.ts';
 import { toCsv, toDocument } from '../../reach/text.ts';
@@ -39,7 +39,12 @@ export const matrix: Command = {
   async run({ flags, format, terminal, namespace, load }) {
     const snapshot = await load({ forLayers: true });
     const layers = layersFor(snapshot, flags);
-    const reach = reachOf(snapshot, { by: flags.get('by'), namespace, layers });
+    const reach = reachOf(snapshot, {
+      by: flags.get('by'),
+      namespace,
+      layers,
+      namesLayers: format !== 'table',
+    });
     noteMissingPods(snapshot, terminal);
     noteUnknownLinks(reach, layers, terminal);
     if (format === 'csv') terminal.write(toCsv(reach));
@@ -58,7 +63,7 @@ export const matrix: Command = {
           ? undefined
           : matrixText(reach, width, (kind, text) => colours[kind](text));
       if (drawn !== undefined) terminal.print(drawn.lines, '', paint.dim(drawn.legend));
-      else if (reach.links.length > 0) terminal.print(table(['FROM', 'TO', 'PORTS'], linkRows(reach)));
+      else if (reach.links.length > 0) terminal.print(table(...linkTable(reach)));
       if (drawn === undefined && format === 'table' && width !== undefined && reach.groups.length > 0) {
         terminal.note(
           `${counted(reach.groups.length, 'row')} and columns do not fit this terminal: a line for each two that may talk`,

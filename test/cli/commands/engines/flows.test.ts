@@ -200,6 +200,34 @@ describe('observed flows beside policies of other kinds', () => {
   });
 });
 
+describe('a link of a matrix and a graph', () => {
+  const directory = directoryOf({ 'places.yaml': places, 'cilium.yaml': cilium });
+  const input = `-f ${directory}/places.yaml -f ${directory}/cilium.yaml`;
+
+  it('names the policies of other kinds that decide about its ports, in every format', async () => {
+    const of = async (command: string) => (await cli(`${command} ${input}`)).stdout;
+    const { links } = JSON.parse(await of('matrix -o json')) as {
+      links: { from: string; to: string; layers?: string[] }[];
+    };
+    const named = links.filter(({ layers }) => layers !== undefined);
+    assert.deepEqual(
+      named.map(({ from, to, layers }) => [from, to, layers]),
+      [['ops/Deployment/tool', 'shop/Deployment/web', ['CiliumNetworkPolicy shop/tool']]],
+    );
+    assert.match(
+      await of('matrix -o csv'),
+      /^ops,Deployment,tool,shop,.*,CiliumNetworkPolicy shop\/tool\r$/m,
+    );
+    assert.match(await of('matrix -o wide'), /^FROM +TO +PORTS +DECIDED BY$/m);
+    assert.match(await of('graph -o mermaid'), /\(CiliumNetworkPolicy shop\/tool\)"\|/);
+    assert.match(await of('graph -o dot'), /\(CiliumNetworkPolicy shop\/tool\)"/);
+  });
+
+  it('has no such names without policies of other kinds', async () => {
+    assert.doesNotMatch((await cli(`matrix -o wide -f ${directory}/places.yaml`)).stdout, /DECIDED BY/);
+  });
+});
+
 describe('a profile that suggest proposes', () => {
   const directory = directoryOf({
     'nodes.yaml': `
