@@ -202,8 +202,10 @@ describe('peer', () => {
       const isolated = async () => (await at.box.policy(client, deny)).spec.policyTypes;
       await eventually(async () => assert.deepEqual(await isolated(), ['Ingress']), PROMPTLY);
       assert.deepEqual(await at.box.policyNames(client), [deny]);
-      const { failures } = (await at.box.readProfile(profile)).status ?? {};
-      assert.match(failures?.[0]?.message ?? '', /^not isolated yet in Egress: /);
+      await eventually(async () => {
+        const { failures } = (await at.box.readProfile(profile)).status ?? {};
+        assert.match(failures?.[0]?.message ?? '', /^not isolated yet in Egress: /);
+      }, PROMPTLY);
       await at.box.service(backend, 'api', { selector: { app: 'api' }, ...port(80, 8080) });
       await at.box.ready(profile);
       assert.deepEqual(await isolated(), ['Ingress', 'Egress']);
