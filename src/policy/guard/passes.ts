@@ -5,6 +5,7 @@ import type { ExtensionRule } from '../extensions.ts';
 import type { ClusterFacts, NamespaceFacts } from '../facts.ts';
 import { classifyPeer, peerLabel, resolvePeer, type RulePeer } from '../peers/index.ts';
 import type { Grant, Resolution } from '../peers/resolution.ts';
+import { nameServers } from '../peers/fqdn.ts';
 import { namespaceNamed } from '../peers/selectors.ts';
 import { EVERYTHING } from '../semantics/selector.ts';
 import { portRanges } from './cover.ts';
@@ -59,8 +60,11 @@ export function passesOf(source: PassSource, cluster: ClusterFacts): Passes {
     for (const grant of grantsOf(resolution)) addGrant(grant);
     if (peer.fqdn !== undefined) {
       add(ANY_ADDRESS, source.ports);
-      for (const { podSelector, namespace, ports } of serversOf(resolution))
+      // Also while no engine is known to carry names: extensions that stand then still allow the queries.
+      if (cluster.isKnown({ kind: 'services' })) {
+        const { podSelector, namespace, ports } = nameServers(cluster);
         add([{ kind: 'pods', namespaceSelector: namespaceNamed(namespace), podSelector }], ports);
+      }
     } else if (peer.serviceAccount !== undefined && !isByLabelAlone(resolution)) {
       // Which of its pods the account's label tells is not certain, or an engine allows those without it too.
       const namespaceSelector = namespaceNamed(peer.serviceAccount.namespace);
@@ -148,10 +152,4 @@ function grantsOf(resolution: Resolution): readonly Grant[] {
 
 function isByLabelAlone(resolution: Resolution): boolean {
   return resolution.kind === 'resolved' && (resolution.extensions ?? []).length === 0;
-}
-
-/** The DNS servers that an engine lets pods ask for names. */
-function serversOf(resolution: Resolution) {
-  if (resolution.kind !== 'extended') return [];
-  return resolution.extensions.flatMap(({ peer }) => (peer.kind === 'names' ? [peer.dns] : []));
 }

@@ -24,11 +24,11 @@ export function fqdnPeer(
   if (engine.kind === 'missing') return unresolved(engine.reason, engine.message);
   if (!cluster.isKnown({ kind: 'services' }))
     return unresolved('SourceUnavailable', 'Services cannot be read yet');
-  return { kind: 'extended', extensions: [{ peer: { kind: 'names', names, dns: serversOf(cluster) } }] };
+  return { kind: 'extended', extensions: [{ peer: { kind: 'names', names, dns: nameServers(cluster) } }] };
 }
 
 /** Pods that ask for a name ask these servers. If the DNS Service does not exist, the configured pods stand for it. */
-function serversOf(cluster: ClusterFacts): DNSServers {
+export function nameServers(cluster: ClusterFacts): DNSServers {
   const found = dnsPods(cluster);
   if (found !== undefined) return found;
   const { namespace, podSelector } = cluster.configuration.clusterDNS;

@@ -195,10 +195,13 @@ describe('the guard of a profile', () => {
     assert.deepEqual(pass, { peer: pods('db'), rules: ['rule'] });
   });
 
-  it('passes every address on the ports of a rule for names', () => {
+  it('passes every address on the ports of a rule for names, and the queries, whatever engine is known', () => {
     const list = passesTo({ fqdn: { names: ['api.example.com'] } }, {}, [{ port: 443 }]);
-    assert.deepEqual(peersOf(list), [cidr('0.0.0.0/0'), cidr('::/0')]);
+    const dns = pods('kube-system', { matchLabels: { 'k8s-app': 'kube-dns' } });
+    assert.deepEqual(peersOf(list), [cidr('0.0.0.0/0'), cidr('::/0'), dns]);
     assert.deepEqual(list[0]?.ports, [tcp(443)]);
+    const engine = { kind: 'available', carries: new Set(['names'] as const) } as const;
+    assert.deepEqual(passesTo({ fqdn: { names: ['api.example.com'] } }, { engine }, [{ port: 443 }]), list);
   });
 
   it('passes all pods of the namespace of a service account whose label proves nothing', () => {
