@@ -3,18 +3,18 @@
  * missing, older or later, and an operator is killed half way. The policies of the profile stand through all of it.
  */
 import assert from 'node:assert/strict';
-import { type ControlPlane, sharedControlPlane } from '../../env/index.ts';
-import { goIsThere, skippedWithoutGo } from '../../env/tooling/go-tool.ts';
-import { auditedRequests } from '../../support/audit.ts';
-import { eventually, Sandbox } from '../../support/cluster.ts';
+import { type ControlPlane, sharedControlPlane } from '../../../env/index.ts';
+import { goIsThere, skippedWithoutGo } from '../../../env/tooling/go-tool.ts';
+import { auditedRequests } from '../../../support/audit.ts';
+import { eventually, Sandbox } from '../../../support/cluster.ts';
 import {
   installOperator,
   OPERATOR_USER,
   type Operator,
   Operators,
   vacateLease,
-} from '../../support/operator.ts';
-import { AGENT, CILIUM, CiliumCRD, CiliumPolicies, DETECT, type Schema } from './cilium-objects.ts';
+} from '../../../support/operator.ts';
+import { AGENT, CILIUM, CiliumCRD, CiliumPolicies, DETECT, type Schema } from '../cilium-objects.ts';
 
 const SOON = 60_000;
 const ADMISSION = '/apis/admissionregistration.k8s.io/v1';

@@ -1,0 +1,67 @@
+/** What a network engine or mesh is to the operator, as far as a test needs it to change the engine beneath a running operator. */
+import type { KubeObject } from '../../../../src/api/meta.ts';
+import type { Sandbox } from '../../../support/cluster.ts';
+import type { DefinitionObject } from '../definition.ts';
+
+/** The namespaces of a scene. */
+export interface Place {
+  readonly box: Sandbox;
+  /** A namespace with pods, in which foreign policies stand too. */
+  readonly shop: string;
+  /** A namespace without pods, which leaves the profiles. */
+  readonly leaving: string;
+}
+
+/** A kind that the operator writes beside NetworkPolicies. */
+export interface SceneKind {
+  readonly definition: DefinitionObject;
+  /** The version that the operator writes. */
+  readonly version: string;
+  /** A field that the operator writes, as the names that lead to it from `spec`, past lists: an older definition lacks it. */
+  readonly lacking: readonly string[];
+  /** The spec of an object of somebody else, which concerns no pod of the test. */
+  readonly foreign: object;
+}
+
+/** A condition that a profile has to have. */
+export interface Expected {
+  /** The short name of the profile. */
+  readonly profile: string;
+  readonly type: string;
+  readonly reason: string;
+  /** What happened, and what to do. */
+  readonly message: RegExp;
+}
+
+/** An entry of the table of engines. */
+export interface SceneEntry {
+  readonly name: string;
+  /** True if the definitions of its kinds come with a module of Go. */
+  readonly needsGo: boolean;
+  readonly scene: () => Promise<Scene>;
+}
+
+export interface Scene {
+  /** Folders of config/. */
+  readonly components: readonly string[];
+  /** Of the operator. */
+  readonly configuration: object;
+  /** One that names another engine, or none. */
+  readonly otherConfiguration: object;
+  readonly kinds: readonly SceneKind[];
+  /** The objects by which the engine is found. No agent runs. */
+  readonly traces: readonly KubeObject[];
+  /** The specs of the profiles, by short name. */
+  readonly profiles: Readonly<Record<string, object>>;
+  /** Changes by which all kinds and the NetworkPolicies are written, by the short name of the profile. */
+  readonly edits: Readonly<Record<string, object>>;
+  /** What the profiles report while the engine, its configuration or its kinds have changed. */
+  readonly reports: Readonly<
+    Record<'gone' | 'changed' | 'missing' | 'older' | 'otherForm', readonly Expected[]>
+  >;
+}
+
+/** Makes the conditions that a profile has to have. @param profile its short name */
+export const conditionsOf =
+  (profile: string) =>
+  (type: string, reason: string, message: RegExp): Expected => ({ profile, type, reason, message });
