@@ -1,11 +1,13 @@
-// The control plane that all integration tests of a run share. Each suite uses its own namespaces and names. The root
-// hooks (test/support/mocha/hooks.ts) stop it.
+// The control plane that all integration tests of a run share. Each suite uses its own namespaces and names, and leaves the
+// control plane as it has found it. The root hooks (test/support/mocha/hooks.ts) check that, and stop the control plane.
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
+import { Leftovers } from './leftovers.ts';
 import { type NodeAgent, startNodeAgent } from './node-agent.ts';
 
 interface Shared {
   readonly plane: ControlPlane;
   readonly agent: NodeAgent;
+  readonly leftovers: Leftovers;
 }
 
 let shared: Promise<Shared> | undefined;
@@ -14,6 +16,12 @@ let shared: Promise<Shared> | undefined;
 export async function sharedControlPlane(): Promise<ControlPlane> {
   shared ??= start();
   return (await shared).plane;
+}
+
+/** Lists the objects that suites have left on the shared control plane since the last call. */
+export async function takeLeftovers(): Promise<string[]> {
+  const running = await shared?.catch(() => undefined);
+  return (await running?.leftovers.take()) ?? [];
 }
 
 /** Stops the shared control plane, if there is one. */
@@ -26,5 +34,6 @@ export async function stopSharedControlPlane(): Promise<void> {
 
 async function start(): Promise<Shared> {
   const plane = await startControlPlane({ auditLog: true });
-  return { plane, agent: await startNodeAgent(plane) };
+  const agent = await startNodeAgent(plane);
+  return { plane, agent, leftovers: await Leftovers.since(plane) };
 }

@@ -8,7 +8,7 @@ import type { ControlPlane } from '../../env/index.ts';
 import { sharedControlPlane } from '../../env/plane/shared.ts';
 import { auditedRequests, isRefused } from '../../support/audit.ts';
 import { cli } from '../../cli/cli.ts';
-import { eventually } from '../../support/cluster.ts';
+import { eventually, Sandbox } from '../../support/cluster.ts';
 import { scrape, serviceAccountToken } from '../../support/monitoring/scrape.ts';
 import { installOperator, type Operator, Operators } from '../../support/operator.ts';
 import { unavailable } from './network.ts';
@@ -34,6 +34,7 @@ suite(`canary on a network of two nodes${why === undefined ? '' : ` (skipped: ${
   this.timeout(5 * 60_000);
   const operators = new Operators();
   let plane: ControlPlane;
+  let box: Sandbox;
   let scene: CanaryScene;
   let since: string;
   let kubeconfig: string;
@@ -47,6 +48,7 @@ suite(`canary on a network of two nodes${why === undefined ? '' : ` (skipped: ${
 
   before(async () => {
     plane = await sharedControlPlane();
+    box = new Sandbox(plane, 'canary');
     since = new Date().toISOString();
     kubeconfig = await installOperator(plane);
     scene = new CanaryScene(plane);
@@ -63,7 +65,10 @@ suite(`canary on a network of two nodes${why === undefined ? '' : ` (skipped: ${
     if (this.currentTest?.state === 'failed') console.error(scene.logs());
     scene.breakPlugin({});
   });
-  after(() => scene.end());
+  after(async () => {
+    await box?.remove();
+    await scene?.end();
+  });
 
   it('verifies both nodes where the plugin enforces', async () => {
     const { message } = await scene.verified('True', 'Verified', /on 2 nodes: node-1, node-2$/);
@@ -132,7 +137,7 @@ suite(`canary on a network of two nodes${why === undefined ? '' : ` (skipped: ${
   it('serves the metrics of a probe by TLS, to those who may scrape the operator', async () => {
     const url = scene.metrics('out-1');
     assert.equal((await scrape(url)).status, 401);
-    const token = await serviceAccountToken(plane, 'canary-scraper');
+    const token = await serviceAccountToken(box, 'canary-scraper');
     const role = '--clusterrole=segmentation-operator-metrics-reader';
     const account = '--serviceaccount=default:canary-scraper';
     await plane.kubectlRun(['create', 'clusterrolebinding', 'canary-scraper', role, account]);

@@ -96,6 +96,7 @@ describe('verdicts of kubectl segmentation workloads', () => {
     box = new Sandbox(plane, 'limits');
   });
   afterEach(() => box.remove());
+  after(() => plane.kubectlRun(['delete', '-k', WORKLOADS]));
 
   /** The messages of refusals, by the plugin. */
   const judge = (profile: SegmentationProfile, pod: KubeObject): string[] => {

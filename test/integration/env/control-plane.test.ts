@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { type ControlPlane, sharedControlPlane } from '../../env/index.ts';
 import { kubernetesVersion } from '../../env/tooling/target.ts';
+import { Leftovers } from '../../env/plane/leftovers.ts';
 import { eventually } from '../../support/process-table.ts';
 
 const NAMESPACE = 'env-control-plane';
@@ -138,5 +139,25 @@ describe('local control plane', () => {
     ]);
     await plane.kubectlRun(['delete', 'namespace', `${NAMESPACE}-gone`, '--timeout=28s']);
     assert.equal(await plane.kubectlRun(['get', 'namespace', `${NAMESPACE}-gone`, '--ignore-not-found']), '');
+  });
+
+  it('lists what a suite leaves on it, and what a suite deletes from it', async () => {
+    const leftovers = await Leftovers.since(plane);
+    const [role, namespace] = [`${NAMESPACE}-left`, `${NAMESPACE}-ended`];
+    await plane.kubectlRun(['create', 'clusterrole', role, '--verb=get', '--resource=pods']);
+    await plane.kubectlRun(['create', 'namespace', namespace]);
+    const account = ['serviceaccount', 'left', '-n', namespace];
+    await plane.kubectlRun(['create', ...account]);
+    assert.deepEqual(await leftovers.take(0), [`clusterroles/${role}`, `namespaces/${namespace}`]);
+    assert.deepEqual(await leftovers.take(0), [], 'objects are reported twice');
+
+    const known = await Leftovers.since(plane);
+    await plane.kubectlRun(['delete', ...account]);
+    await plane.kubectlRun(['delete', 'clusterrole', role]);
+    await plane.kubectlRun(['delete', 'namespace', namespace, '--wait=false']);
+    const deleted = await known.take(0);
+    for (const key of [`clusterroles/${role}`, `serviceaccounts/${namespace}/left`])
+      assert.ok(deleted.includes(`deleted: ${key}`), `${key} is not among ${deleted.join()}`);
+    assert.deepEqual(await leftovers.take(0), []);
   });
 });

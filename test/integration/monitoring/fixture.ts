@@ -16,7 +16,7 @@ export async function configuration(
   box: Sandbox,
   url: string,
 ): Promise<{ configuration: object; token: string }> {
-  const token = await serviceAccountToken(box.plane, `${box.id}-prometheus`);
+  const token = await serviceAccountToken(box, `${box.id}-prometheus`);
   await box.create('/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', {
     apiVersion: 'rbac.authorization.k8s.io/v1',
     kind: 'ClusterRoleBinding',

@@ -60,7 +60,7 @@ describeSince('1.36', "operator's roles", () => {
     await vacateLease(plane); // so that the operator has to create a Lease
     const operator = await operators.start(kubeconfig, '--leader-elect', '--metrics-secure');
     const { metrics } = await operator.line('listening');
-    const token = await serviceAccountToken(plane, box.id);
+    const token = await serviceAccountToken(box, box.id);
     assert.equal((await scrape(String(metrics), { token })).status, 403);
     for (const component of COMPONENTS) await plane.kubectlRun(['apply', '-k', join(CONFIG, component)]);
     await grant(plane);

@@ -48,7 +48,7 @@ describe('metrics endpoint with --metrics-secure', () => {
     box = new Sandbox(plane, 'scrape');
     const kubeconfig = await installOperator(plane);
     for (const name of ['reader', 'unauthorized', 'late'] as const) {
-      tokens[name] = await serviceAccountToken(plane, `${box.id}-${name}`);
+      tokens[name] = await serviceAccountToken(box, `${box.id}-${name}`);
     }
     await box.create('/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', {
       apiVersion: 'rbac.authorization.k8s.io/v1',

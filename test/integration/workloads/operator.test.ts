@@ -30,6 +30,8 @@ describe('workloads of a profile', () => {
     return items.map(({ metadata }) => metadata.name.slice(profile.length + 1)).sort();
   };
 
+  after(() => kubectl('delete', '-k', CONFIG, '--ignore-not-found'));
+
   it('say what to install while config/workloads is missing, and leave the admission of other profiles alone', async () => {
     await kubectl('delete', '-k', CONFIG, '--ignore-not-found');
     await at.box.namespace('shop');

@@ -89,6 +89,7 @@ export class WorkloadScene {
   async end(): Promise<void> {
     await this.#agent.destroy();
     await this.#box.remove();
+    await this.plane.kubectlRun(['delete', '-k', CONFIG]);
   }
 
   /**

@@ -1,6 +1,6 @@
 /**
- * Mocha's spec reporter with a last line that scripts can read: `N passed, N failed`. An error outside of tests, such as the end
- * of a process, has the name of the file in its title.
+ * Mocha's spec reporter with a last line that scripts can read: `N passed, N failed`. Errors that know their file, such as
+ * the end of its process, have it in their title.
  */
 import { relative } from 'node:path';
 import Mocha from 'mocha';

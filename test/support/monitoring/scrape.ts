@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { Agent, request } from 'node:https';
 import type { TLSSocket } from 'node:tls';
-import type { ControlPlane } from '../../env/index.ts';
+import type { Sandbox } from '../cluster.ts';
 
 export interface Scrape {
   readonly status: number;
@@ -38,12 +38,12 @@ export async function scrape(url: string, options: ScrapeOptions = {}): Promise<
   return { status, headers, text: Buffer.concat(chunks).toString(), certificate };
 }
 
-/** Creates a ServiceAccount in the namespace default, and returns a token of it. */
-export async function serviceAccountToken(plane: ControlPlane, name: string): Promise<string> {
+/** Creates a ServiceAccount in the namespace default, which is removed with the sandbox, and returns a token of it. */
+export async function serviceAccountToken(box: Sandbox, name: string): Promise<string> {
   const path = '/api/v1/namespaces/default/serviceaccounts';
-  await plane.admin.send('POST', path, { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name } });
+  await box.create(path, { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name } });
   const review = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} };
-  const { status } = (await plane.admin.send('POST', `${path}/${name}/token`, review)) as {
+  const { status } = (await box.plane.admin.send('POST', `${path}/${name}/token`, review)) as {
     status: { token: string };
   };
   return status.token;
