@@ -85,7 +85,16 @@ export class MeshDetection implements Capability, MeshSupport {
 
   isJudged(profile: SegmentationProfile): boolean {
     if (!dependsOnMesh(profile)) return true;
-    return this.#verdict !== undefined && (!asksForOverlay(profile.spec.mesh) || this.#overlay.isKnown);
+    if (this.#verdict === undefined) return false;
+    return !asksForOverlay(profile.spec.mesh) || this.#overlay.isKnown || !this.#isEnforced(profile);
+  }
+
+  /** False for a profile without an overlay in any namespace, as under Audit: nobody may ever read the objects. */
+  #isEnforced(profile: SegmentationProfile): boolean {
+    const { clusterState } = this.#options;
+    return [...clusterState.namespaces.values()].some(
+      (namespace) => clusterState.inForce(profile, namespace).relation === 'enforce',
+    );
   }
 
   report(profile: SegmentationProfile): CapabilityReport | undefined {

@@ -204,10 +204,12 @@ export class MeshOverlay {
   /** Undefined if nothing may be written: what is there stays. */
   #plan(namespace: NamespaceItem, desired: DesiredOverlay): Planned | undefined {
     const facts = this.#options.facts();
-    if (facts?.kind !== 'available' || this.#kinds === undefined) return undefined;
+    if (this.#kinds === undefined) return undefined;
     const { authorization, authentication } = this.#kinds;
     if (authorization.state.kind !== 'available' || authentication.state.kind !== 'available')
       return undefined;
+    if (facts?.kind !== 'available')
+      return facts === undefined ? undefined : this.#planRemoval(namespace, desired, this.#kinds);
     const { policies, profiles, kept, excepting } = desired;
     const mode = modeOf(facts, namespace);
     const hasTunnel = this.#tunnels.has(namespace.key);
@@ -237,6 +239,29 @@ export class MeshOverlay {
       closesFirst: !hasTunnel && this.#tunnels.isOpen(namespace.key),
       widen: [...of(authentication, tls.widen), ...of(authorization, access.widen)],
       narrow: [...of(authorization, access.narrow), ...of(authentication, tls.narrow)],
+    };
+  }
+
+  /** Without a mesh, identities are not known. An overlay that nobody asks for can go all the same: a deleted profile waits for it. */
+  #planRemoval(
+    namespace: NamespaceItem,
+    { profiles, kept }: DesiredOverlay,
+    { authorization, authentication }: Kinds,
+  ): Planned | undefined {
+    if (profiles.length > 0) return undefined;
+    const ownerOf = (object: KubeObject) => authorization.ownerOf(object);
+    const access = planOverlay(authorization.in(namespace.key), { policies: [], kept }, { ownerOf });
+    const none = { deny: undefined, isPossible: false, kept };
+    const tls = planMutualTLS(authentication.in(namespace.key), none, {
+      ownerOf: (object) => authentication.ownerOf(object),
+    });
+    return {
+      closesFirst: this.#tunnels.isOpen(namespace.key),
+      widen: [
+        ...tls.widen.map((step) => [authentication, step] as const),
+        ...access.widen.map((step) => [authorization, step] as const),
+      ],
+      narrow: access.narrow.map((step) => [authorization, step] as const),
     };
   }
 
