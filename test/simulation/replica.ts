@@ -4,6 +4,7 @@ import { type Controller, createController } from '../../src/controller/controll
 import type { ControllerObserver } from '../../src/controller/observer.ts';
 import { Exceptions } from '../../src/controller/exceptions/exceptions.ts';
 import { Guards } from '../../src/controller/guards/index.ts';
+import { MeshDetection } from '../../src/controller/mesh/index.ts';
 import { Rollouts } from '../../src/controller/rollout/rollouts.ts';
 import { Records } from '../../src/controller/records.ts';
 import {
@@ -38,6 +39,8 @@ export interface ReplicaOptions {
   readonly engine?: EngineSetting;
   /** The kind of policies that carries guards, in the operator's configuration; absent: none. */
   readonly guard?: GuardKind | undefined;
+  /** True if the operator's configuration names a mesh. */
+  readonly hasMesh?: boolean | undefined;
   readonly network: Network;
   /** The Prometheus of the operator's configuration; absent: none. */
   readonly prometheus?: Pick<Prometheus, 'ask'>;
@@ -75,6 +78,7 @@ export class Replica {
     hasExceptions = false,
     engine = 'None',
     guard,
+    hasMesh = false,
     network,
     prometheus,
     onUncaught,
@@ -118,12 +122,14 @@ export class Replica {
     const parts = { transport, random, resyncMs, records };
     if (engine !== 'None') this.detection = this.#detection(engine, parts);
     const guards = guard === undefined ? [] : [this.#guards(guard, parts)];
+    const mesh = hasMesh ? [this.#mesh(parts)] : [];
     this.controller = createController({
       capabilities: [
         rollouts,
         ...(hasExceptions ? [exceptions] : []),
         ...(this.detection === undefined ? [] : [this.detection]),
         ...guards,
+        ...mesh,
       ],
       transport,
       configuration: CLUSTER_DEFAULTS,
@@ -139,6 +145,23 @@ export class Replica {
     this.controller.watch().then(() => {
       this.isReady = this.isAlive;
     }, onUncaught);
+  }
+
+  /** Builds the mesh as src/operator/capabilities/mesh.ts does. */
+  #mesh({ transport, random, resyncMs }: Parts): MeshDetection {
+    const { observer } = this.#network;
+    const { name, clusterState, clock } = this;
+    return new MeshDetection({
+      transport,
+      clusterState,
+      clock,
+      random,
+      resyncMs,
+      onWrite: () => {},
+      onWatchError: (resource, error) =>
+        observer.onNote(`${name} watch of ${resource} failed: ${String(error)}`),
+      onVerdict: ({ reason, message }) => observer.onNote(`${name} mesh ${reason}: ${message}`),
+    });
   }
 
   /** Builds the guards as src/operator/capabilities/guards.ts does. */

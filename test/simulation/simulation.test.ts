@@ -21,6 +21,7 @@ const REGRESSIONS: Readonly<Record<number, readonly number[]>> = {
   3: [304_006_167, 304_006_204, 304_006_645, 304_006_668, 956_888_437, 956_890_975, 672_876_566, 672_873_534],
   4: [40_624, 41_532, 41_271, 288_840_356, 356_086_716, 356_087_352, 356_086_713, 356_086_128],
   7: [110, 300, 361],
+  8: [299, 354, 362, 560],
 };
 const REGRESSION_PLANS = Object.entries(REGRESSIONS).flatMap(([generator, seeds]) =>
   seeds.map((seed) => planOf(seed, Number(generator))),

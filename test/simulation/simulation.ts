@@ -144,7 +144,11 @@ class Simulation {
     if (plan.engine !== undefined) {
       this.#setting = plan.engine.setting;
       if (plan.engine.engine !== undefined) this.#recorder.inputs.engines = enginesOf(plan);
-      this.#recorder.judgeEngines(this.#server, { setting: () => this.#setting, guard: plan.engine.guard });
+      this.#recorder.judgeEngines(this.#server, {
+        setting: () => this.#setting,
+        guard: plan.engine.guard,
+        hasMesh: plan.engine.hasMesh ?? false,
+      });
     }
     startControllers(this.#server, this.#scheduler, this.#roll);
   }
@@ -164,6 +168,7 @@ class Simulation {
     const { engine } = this.#plan;
     if (engine?.engine !== undefined) this.#engine.prepare(engine.engine, KINDS_OF[engine.engine]);
     if (engine?.guard !== undefined) this.#engine.prepareGuards(engine.guard);
+    if (engine?.hasMesh === true) this.#engine.prepareMesh();
     this.#recorder.beginRound();
     this.#start();
     if (this.#plan.hasStandby) this.#start();
@@ -428,6 +433,8 @@ class Simulation {
           this.#replace(replica);
         }
         return;
+      case 'inject':
+      case 'mesh':
       case 'tier':
       case 'definition':
       case 'permission':
@@ -508,6 +515,7 @@ class Simulation {
       hasExceptions,
       engine: this.#setting,
       guard: this.#plan.engine?.guard,
+      hasMesh: this.#plan.engine?.hasMesh,
       network: this.#network,
       prometheus: this.#prometheus,
       onUncaught,

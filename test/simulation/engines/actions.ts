@@ -10,6 +10,10 @@ export type EngineAction =
   | { readonly do: 'permission'; readonly kind: string; readonly isGranted: boolean }
   /** The agent of an engine is ready or not, or gone. */
   | { readonly do: 'agent'; readonly engine: Engine; readonly state: 'ready' | 'starting' | 'gone' }
+  /** Sidecars are injected into all pods of a namespace, or into none any more. */
+  | { readonly do: 'inject'; readonly namespace: string; readonly isInjected: boolean }
+  /** The traces of the mesh come or go: the webhooks that inject sidecars, or the configuration. */
+  | { readonly do: 'mesh'; readonly part: 'injector' | 'configuration'; readonly isThere: boolean }
   /** Somebody creates or deletes the tier of guards of Calico. */
   | { readonly do: 'tier'; readonly isThere: boolean }
   /** The configuration names another engine, and all replicas restart. */
@@ -34,4 +38,6 @@ export interface EngineScene {
   readonly setting: EngineSetting;
   /** The kind of policies that carries guards; absent: none. */
   readonly guard?: GuardKind;
+  /** True if the operator's configuration names a mesh. */
+  readonly hasMesh?: boolean;
 }

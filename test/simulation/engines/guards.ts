@@ -19,6 +19,7 @@ import { NAMESPACES, PROFILES } from '../schedule/actions.ts';
 import { type Combination, selects } from '../schedule/combination.ts';
 import { exceptionsInForce } from '../schedule/exception-policies.ts';
 import { isHeldPolicy } from '../schedule/forms.ts';
+import { overlaidDirections } from './mesh.ts';
 import {
   CALICO_GLOBAL,
   CALICO_STAGED_GLOBAL,
@@ -76,9 +77,26 @@ export function leastPasses(
   );
   const directions = new Set(guarding.flatMap(({ spec }) => spec.isolation));
   return [...directions].map((direction) => ({
-    metadata: { name: 'least' },
+    ...allowances(own, direction),
     layer: 'guard',
     priority: -1,
+  }));
+}
+
+/** The least that an overlay has to let pass, if a profile asks for one: all that the policies of the namespace allow. */
+export function leastOverlaid(combination: Combination, policies: readonly NetworkPolicy[]): LayeredPolicy[] {
+  const existing = new Set(combination.profiles.map(({ asItIs }) => asItIs?.metadata.name ?? ''));
+  const own = policies.filter(({ metadata }) => existing.has(metadata.labels?.[LABEL_PROFILE] ?? 'nobody'));
+  return overlaidDirections(combination).map((direction) => ({
+    ...allowances(own, direction),
+    layer: 'overlay',
+  }));
+}
+
+/** Restricts every pod to what it is allowed by policies, for whichever of its pods they are. */
+function allowances(own: readonly NetworkPolicy[], direction: PolicyType): LayeredPolicy {
+  return {
+    metadata: { name: 'least' },
     spec: withRules(
       { podSelector: {}, policyTypes: [direction] },
       direction,
@@ -86,7 +104,7 @@ export function leastPasses(
         .filter(({ spec }) => isolates(spec).includes(direction))
         .flatMap(({ spec }) => rulesOf(spec, direction)),
     ),
-  }));
+  };
 }
 
 /** A read-only view of the recorder of NetworkPolicies and of the operator's inputs. */

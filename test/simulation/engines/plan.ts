@@ -13,6 +13,7 @@ import {
 import { definitionName } from '../server/definitions.ts';
 import type { DefinitionForm, EngineAction } from './actions.ts';
 import { GUARD_KINDS } from './guards.ts';
+import { MESH_KINDS } from './mesh.ts';
 
 /** The kinds that the operator writes on an engine. */
 export const KINDS_OF: Readonly<Record<Engine, readonly string[]>> = {
@@ -37,6 +38,51 @@ export function withGuards(plan: Plan, roll: Dice, nextId: () => number): Plan {
     guardActions(guard, roll, round, index),
   );
   return { ...changed, engine: { setting: 'None', ...plan.engine, guard } };
+}
+
+/** Gives profiles an overlay of identities, and adds people who change the mesh and its objects. */
+export function withMesh(plan: Plan, roll: Dice, nextId: () => number): Plan {
+  const meshed = withSpecs(plan, (spec) => {
+    const isIngress = (spec as Spec).isolation.includes('Ingress');
+    const authorization = pick(roll, ['Enforce', 'Enforce', 'Enforce', 'Audit', 'Disabled']);
+    const mtls = pick(roll, ['Strict', 'Disabled', 'Disabled']);
+    const none = { authorization: 'Disabled', mtls: 'Disabled' };
+    return { ...spec, mesh: isIngress ? { authorization, mtls } : none };
+  });
+  const changed = withActions(meshed, roll, nextId, (round, index) => meshActions(roll, round, index));
+  return { ...changed, engine: { setting: 'None', ...plan.engine, hasMesh: true } };
+}
+
+function meshActions(roll: Dice, { isQuiet }: Round, index: number): Action[] {
+  if (isQuiet) return [];
+  const kinds = MESH_KINDS.map(definitionName);
+  const actions = Array.from({ length: roll(5) }, (): EngineAction => {
+    const kind = pick(roll, kinds);
+    const namespace = pick(roll, STABLE);
+    return pick<EngineAction>(roll, [
+      { do: 'definition', kind, form: pick(roll, FORMS) },
+      { do: 'permission', kind, isGranted: roll(2) === 0 },
+      { do: 'inject', namespace, isInjected: roll(3) > 0 },
+      { do: 'inject', namespace, isInjected: roll(3) > 0 },
+      { do: 'mesh', part: pick(roll, ['injector', 'configuration']), isThere: roll(2) === 0 },
+      { do: 'engine drift', namespace, choice: roll(100), how: roll(100) },
+      { do: 'engine drift', namespace, choice: roll(100), how: roll(100) },
+    ]);
+  });
+  const mended: EngineAction[] = [
+    ...kinds.flatMap((kind): EngineAction[] => [
+      { do: 'definition', kind, form: 'current' },
+      { do: 'permission', kind, isGranted: true },
+    ]),
+    { do: 'mesh', part: 'injector', isThere: true },
+    { do: 'mesh', part: 'configuration', isThere: true },
+    ...(index === 0
+      ? STABLE.filter(() => roll(3) > 0).map(
+          (namespace): EngineAction => ({ do: 'inject', namespace, isInjected: true }),
+        )
+      : []),
+  ];
+  return index === 0 || roll(3) > 0 ? [...mended, ...actions] : [...actions, ...mended];
 }
 
 function guardActions(guard: GuardKind, roll: Dice, { isQuiet }: Round, index: number): Action[] {
@@ -69,7 +115,7 @@ export function withEngine(plan: Plan, roll: Dice, nextId: () => number): Plan {
   const setting = pick<EngineSetting>(roll, [engine, engine, 'Auto']);
   const peered = withSpecs(plan, (spec) => withPeers(spec as Spec, engine, roll));
   const changed = withActions(peered, roll, nextId, (round, index) =>
-    randomActions(engine, roll, round, index),
+    randomActions(engine, roll, { round, index, hasRollouts: plan.hasRollouts }),
   );
   return { ...changed, engine: { engine, setting } };
 }
@@ -118,8 +164,16 @@ function randomPeer(engine: Engine, direction: 'Ingress' | 'Egress', roll: Dice)
 
 const FORMS: readonly DefinitionForm[] = ['current', 'older', 'defaulting', 'later', 'gone'];
 
-function randomActions(engine: Engine, roll: Dice, { isQuiet }: Round, index: number): Action[] {
-  if (isQuiet) return [];
+function randomActions(
+  engine: Engine,
+  roll: Dice,
+  {
+    round,
+    index,
+    hasRollouts,
+  }: { readonly round: Round; readonly index: number; readonly hasRollouts: boolean },
+): Action[] {
+  if (round.isQuiet) return [];
   const kind = pick(roll, KINDS_OF[engine]);
   const actions = Array.from({ length: roll(4) }, (): EngineAction => {
     const namespace = pick(roll, STABLE);
@@ -130,7 +184,8 @@ function randomActions(engine: Engine, roll: Dice, { isQuiet }: Round, index: nu
       engine === 'Cilium'
         ? { do: 'permission', kind, isGranted: roll(2) === 0 }
         : { do: 'definition', kind, form: pick(roll, FORMS) },
-      { do: 'permission', kind: 'daemonsets.apps', isGranted: roll(2) === 0 },
+      // Gates of rollouts read DaemonSets too, and would stop for as long.
+      { do: 'permission', kind: 'daemonsets.apps', isGranted: roll(2) === 0 || hasRollouts },
       {
         do: 'agent',
         engine: roll(4) > 0 ? engine : 'Calico',

@@ -39,7 +39,9 @@ import {
   type PostponedDirections,
 } from './references.ts';
 import { GuardJudge } from './guard-judge.ts';
-import { leastPasses } from './guards.ts';
+import { leastOverlaid, leastPasses } from './guards.ts';
+import { isFound, isInMesh, MESH_KINDS } from './mesh.ts';
+import { unmetOverlay } from './mesh-judge.ts';
 import { isWritable, servedAs } from './standing.ts';
 import { EXTENSION_KIND } from './users.ts';
 
@@ -61,6 +63,7 @@ const ACCOUNTS = ['one', 'two', 'default'];
 export interface Configured {
   readonly setting: () => EngineSetting;
   readonly guard: GuardKind | undefined;
+  readonly hasMesh: boolean;
 }
 
 export class TotalJudge {
@@ -73,6 +76,7 @@ export class TotalJudge {
   readonly #recorder: PolicyRecorder;
   readonly #judge: Judge;
   readonly #setting: () => EngineSetting;
+  readonly #hasMesh: boolean;
   /** Absent if the configuration names no kind of policies for guards. */
   readonly #guards: GuardJudge | undefined;
   /** Each state of a namespace in this round, by its content; the first one is that at the beginning. */
@@ -89,12 +93,18 @@ export class TotalJudge {
     { readonly key: string; readonly all: (readonly LayeredPolicy[])[] }
   >();
 
-  constructor(recorder: PolicyRecorder, server: Server, judge: Judge, { setting, guard }: Configured) {
+  constructor(
+    recorder: PolicyRecorder,
+    server: Server,
+    judge: Judge,
+    { setting, guard, hasMesh }: Configured,
+  ) {
     this.#server = server;
     this.#storage = server.storage;
     this.#recorder = recorder;
     this.#judge = judge;
     this.#setting = setting;
+    this.#hasMesh = hasMesh;
     this.#guards = guard && new GuardJudge(guard, recorder, server);
   }
 
@@ -149,6 +159,16 @@ export class TotalJudge {
     return `the extension ${metadata.name} is still to be written: ${step.verb} ${JSON.stringify(step)}`;
   }
 
+  /** Describes objects of the mesh that differ from those for the NetworkPolicies of the namespace; undefined if none do. */
+  unmetOverlay(namespace: string, postponed: PostponedDirections): string | undefined {
+    const { observed, inputs } = this.#recorder;
+    if (!this.#hasMesh || !isFound(this.#storage)) return undefined;
+    if (MESH_KINDS.some((kind) => !isWritable(this.#server, kind))) return undefined;
+    const ownerOf: OwnerOf = (object) => observed.ownerOf(object as NetworkPolicy);
+    const context = { ownerOf, postponed, storage: this.#storage };
+    return unmetOverlay(inputs.current(namespace), namespace, this.state(namespace), context);
+  }
+
   /** Describes how the guard of a profile differs from what the profile asks for; undefined if it does not. */
   unmetGuard(name: string): string | undefined {
     return this.#guards?.unmet(name, this.#clusterObjects());
@@ -164,7 +184,10 @@ export class TotalJudge {
     return this.#objects(undefined);
   }
 
-  /** True if all profiles as they were in this round have a rule for the extension, or an unresolved peer whose rule it has. */
+  /**
+   * True if all profiles as they were in this round have a rule for the extension, or an unresolved peer whose rule it has, and its
+   * direction is isolated: where it is postponed, the extension allows nothing that is not open.
+   */
   #isWanted(kind: Kind, object: Stored): boolean {
     const { name, namespace = '' } = object.metadata;
     const engine = engineOfKind(kind);
@@ -177,8 +200,9 @@ export class TotalJudge {
       .combinations(namespace)
       .every((each) =>
         desiredExtensions(each, namespace, policies).some(
-          ({ metadata, rules, unresolved }) =>
+          ({ metadata, direction, rules, unresolved }) =>
             (engine.namePrefix ?? '') + metadata.name === name &&
+            policies.some(({ spec }) => isolates(spec).includes(direction)) &&
             (rules.length > 0 || unresolved.some(isKnown)),
         ),
       );
@@ -217,9 +241,16 @@ export class TotalJudge {
     return ownerOf(object) !== undefined;
   }
 
+  /** Equal as long as the place of a namespace is. */
+  #placeKey(namespace: string): string {
+    const labels = JSON.stringify(this.#recorder.observed.labels.get(namespace));
+    const members = this.#hasMesh ? NAMESPACES.filter((each) => isInMesh(this.#storage, each)) : [];
+    return `${labels} ${members.join()}`;
+  }
+
   #place(namespace: string): Place {
     const labels = this.#recorder.observed.labels.get(namespace) ?? {};
-    return { name: namespace, labels, isInMesh: () => false };
+    return { name: namespace, labels, isInMesh: (each) => this.#hasMesh && isInMesh(this.#storage, each) };
   }
 
   /** False for an object of somebody else of which the operator can't know: its configuration names another engine. */
@@ -259,7 +290,7 @@ export class TotalJudge {
   }
 
   #total(namespace: string, { policies, objects }: NamespaceState): readonly LayeredPolicy[] {
-    const labels = JSON.stringify(this.#recorder.observed.labels.get(namespace));
+    const labels = this.#placeKey(namespace);
     const key = `${this.#setting()} ${namespace} ${labels} ${keyOf({ policies, objects })}`;
     let total = this.#totals.get(key);
     if (total === undefined) {
@@ -276,7 +307,8 @@ export class TotalJudge {
     const known = [...(this.#known.get(namespace)?.values() ?? [])];
     const seen = [...(this.#seen.get(namespace)?.values() ?? [])];
     const combinations = this.#recorder.inputs.combinations(namespace);
-    const key = `${this.#setting()} ${combinations.map((each) => each.key).join()} ${seen.length} ${known.length}`;
+    const place = this.#placeKey(namespace);
+    const key = `${this.#setting()} ${place} ${combinations.map((each) => each.key).join()} ${seen.length} ${known.length}`;
     const cached = this.#references.get(namespace);
     if (cached?.key === key) return cached.all;
     const all = new Set(known.map((state) => this.#total(namespace, state)));
@@ -305,7 +337,7 @@ export class TotalJudge {
     combination: Combination,
     state: KnownState,
   ): readonly (readonly LayeredPolicy[])[] {
-    const labels = JSON.stringify(this.#recorder.observed.labels.get(namespace));
+    const labels = this.#placeKey(namespace);
     const key = `${this.#setting()} ${namespace} ${labels} ${combination.key} ${state.id}`;
     let intents = this.#intended.get(key);
     if (intents === undefined) {
@@ -326,11 +358,16 @@ export class TotalJudge {
     combination: Combination,
     { policies, objects }: NamespaceState,
   ): readonly (readonly LayeredPolicy[])[] {
-    if (this.#guards === undefined) return [this.#total(namespace, { policies, objects })];
-    const { guard } = this.#guards;
-    const unguarded = objects.filter(({ kind, object }) => kind !== guard || !this.#isOwned(object));
-    const open = this.#total(namespace, { policies, objects: unguarded });
-    const least = leastPasses(combination, namespace, policies);
+    if (this.#guards === undefined && !this.#hasMesh) return [this.#total(namespace, { policies, objects })];
+    const restricting = [this.#guards?.guard, ...MESH_KINDS];
+    const others = objects.filter(
+      ({ kind, object }) => !restricting.includes(kind) || !this.#isOwned(object),
+    );
+    const open = this.#total(namespace, { policies, objects: others });
+    const least = [
+      ...(this.#guards === undefined ? [] : leastPasses(combination, namespace, policies)),
+      ...(this.#hasMesh ? leastOverlaid(combination, policies) : []),
+    ];
     return least.length === 0 ? [open] : [open, [...open, ...least]];
   }
 }

@@ -14,6 +14,12 @@ import {
   CALICO_TIER,
   CILIUM_POLICY,
   CLUSTER_POLICY,
+  CONFIG_MAP,
+  ENDPOINT_SLICE,
+  INJECTOR,
+  NAMESPACE,
+  POD,
+  SERVICE,
   ENGINE_KINDS,
   GKE_POLICY,
   type Kind,
@@ -25,6 +31,7 @@ import type { Server } from '../server/server.ts';
 import { USER } from '../schedule/users.ts';
 import type { DefinitionForm, EngineAction } from './actions.ts';
 import { GUARD_KINDS, TIER } from './guards.ts';
+import { CONFIGURATION, CONTROL_PLANE, INJECTED, INJECTOR_NAME, MESH_KINDS, SIDECAR } from './mesh.ts';
 
 const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 const DAEMON_SETS = '/apis/apps/v1/namespaces/kube-system/daemonsets';
@@ -85,6 +92,64 @@ export class EngineUsers {
     this.perform({ do: 'agent', engine, state: 'ready' });
   }
 
+  /** Installs the control plane of a mesh, and serves its kinds. */
+  prepareMesh(): void {
+    for (const kind of MESH_KINDS)
+      this.perform({ do: 'definition', kind: definitionName(kind), form: 'current' });
+    const { namespace, name } = CONTROL_PLANE;
+    this.#send('POST', pathOf(NAMESPACE), {
+      metadata: { name: namespace },
+    });
+    this.#send('POST', pathOf(SERVICE, namespace), {
+      metadata: { name },
+      spec: { selector: { app: name }, ports: [{ port: 15_012, protocol: 'TCP' }] },
+    });
+    this.#send('POST', pathOf(ENDPOINT_SLICE, namespace), {
+      metadata: { name, labels: { 'kubernetes.io/service-name': name } },
+      endpoints: [{ addresses: ['10.1.0.1'], conditions: { ready: true } }],
+      ports: [{ port: 15_012, protocol: 'TCP' }],
+    });
+    this.#setMesh('configuration', true);
+    this.#setMesh('injector', true);
+  }
+
+  #setMesh(part: 'injector' | 'configuration', isThere: boolean): void {
+    const { namespace, name } = CONTROL_PLANE;
+    const kind = part === 'injector' ? INJECTOR : CONFIG_MAP;
+    const place = part === 'injector' ? undefined : namespace;
+    const metadata =
+      part === 'injector'
+        ? { name: INJECTOR_NAME, labels: { app: 'sidecar-injector' } }
+        : { name: CONFIGURATION };
+    if (!isThere) return void this.#send('DELETE', pathOf(kind, place, metadata.name));
+    const clientConfig = { service: { namespace, name } };
+    const namespaceSelector = { matchLabels: INJECTED };
+    this.#send('POST', pathOf(kind, place), {
+      metadata,
+      ...(part === 'injector'
+        ? { webhooks: [{ name: 'injector', clientConfig, namespaceSelector }] }
+        : { data: { mesh: `defaultConfig: {discoveryAddress: "${name}.${namespace}.svc:15012"}` } }),
+    });
+  }
+
+  #inject({ namespace, isInjected }: Extract<EngineAction, { do: 'inject' }>): void {
+    const sidecar = Object.fromEntries(
+      Object.entries(SIDECAR).map(([key, value]) => [key, isInjected ? value : null]),
+    );
+    const injection = Object.fromEntries(
+      Object.entries(INJECTED).map(([key, value]) => [key, isInjected ? value : null]),
+    );
+    const pods = [...this.#server.storage.values(POD)].filter(
+      ({ metadata }) => metadata.namespace === namespace,
+    );
+    const label = () =>
+      this.#send('PATCH', pathOf(NAMESPACE, undefined, namespace), { metadata: { labels: injection } });
+    if (!isInjected) label();
+    for (const { metadata } of pods)
+      this.#send('PATCH', pathOf(POD, namespace, metadata.name), { metadata: { labels: sidecar } });
+    if (isInjected) label();
+  }
+
   /** Serves the kinds of guards, and creates the tier that they need. */
   prepareGuards(kind: GuardKind): void {
     const { guard, others } = GUARD_KINDS[kind];
@@ -95,6 +160,10 @@ export class EngineUsers {
 
   perform(action: Exclude<EngineAction, { do: 'configure' }>): void {
     switch (action.do) {
+      case 'inject':
+        return this.#inject(action);
+      case 'mesh':
+        return this.#setMesh(action.part, action.isThere);
       case 'tier': {
         if (!action.isThere) return void this.#send('DELETE', pathOf(CALICO_TIER, undefined, TIER.name));
         const metadata = { name: TIER.name };

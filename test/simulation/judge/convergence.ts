@@ -96,7 +96,11 @@ function unmetInNamespace(namespace: string, recorder: Recorder, tally: Tally): 
     const unmet = unmetByProfile({ name: PROFILES[index] ?? '', index, namespace, recorder }, form, tally);
     if (unmet !== undefined) return unmet;
   }
-  return recorder.total?.unmet(namespace, tally.directions) ?? unmetInExceptions(namespace, recorder);
+  return (
+    recorder.total?.unmet(namespace, tally.directions) ??
+    recorder.total?.unmetOverlay(namespace, tally.directions) ??
+    unmetInExceptions(namespace, recorder)
+  );
 }
 
 function unmetByProfile(
@@ -268,12 +272,15 @@ function unmetInConditions(profile: SegmentationProfile, recorder: Recorder): st
     return hasUnresolved(current.profiles[index]?.profile ?? profile, namespace, current);
   });
   const guard = conditionOf(profile, 'GuardReady');
+  const mesh = conditionOf(profile, 'MeshReady');
   const expected = recorder.total?.guardStatus(profile.metadata.name);
   if (guard?.reason === 'Progressing' || (expected !== undefined && guard?.status !== expected))
     return `GuardReady is ${guard?.status}, and should be ${expected}: ${guard?.message}`;
   for (const type of ['PeersResolved', 'Ready']) {
     const condition = conditionOf(profile, type);
-    const isMet = isResolved && (type !== 'Ready' || guard === undefined || guard.status === 'True');
+    const isMet =
+      isResolved &&
+      (type !== 'Ready' || [guard, mesh].every((each) => each === undefined || each.status === 'True'));
     if (condition?.status !== (isMet ? 'True' : 'False'))
       return `${type} is ${condition?.status}: ${condition?.message}`;
   }

@@ -6,7 +6,7 @@
  */
 import { TENANT, MEMBER } from '../../faults/changes.ts';
 import { type Dice, dice, pick, randomSpec } from '../../faults/model.ts';
-import { withEngine, withGuards } from '../engines/plan.ts';
+import { withEngine, withGuards, withMesh } from '../engines/plan.ts';
 import { NO_FAULTS, type FaultRates } from '../faults/rates.ts';
 import {
   type Action,
@@ -30,9 +30,9 @@ import { withGates, withRollouts } from './rollouts.ts';
 /**
  * The version of the generator. Version 1 has no rollouts, exceptions and clocks of their own; version 2 has no queries of
  * gates, and gates always see; version 3 has no network engines; before version 6, queries hardly break in the middle of a wave;
- * before version 7, there are no guards.
+ * before version 7, there are no guards; before version 8, there is no mesh, and neither rollouts nor exceptions are beside engines.
  */
-export const GENERATOR = 7;
+export const GENERATOR = 8;
 
 /** @param generator the version of the generator with which a recorded seed was found */
 export function planOf(seed: number, generator = GENERATOR): Plan {
@@ -83,13 +83,21 @@ export function planOf(seed: number, generator = GENERATOR): Plan {
   if (generator > 3 && kind >= 6) return withEngines(faulty, nextId);
   if (generator < 7 || kind < 4) return withFeatures(faulty, nextId, kind % 4);
   const featured = withFeatures(faulty, nextId, Math.floor(seed / 64) % 4);
-  return withGuards(featured, dice(seed + 10), nextId);
+  const guarded = () => withGuards(featured, dice(seed + 10), nextId);
+  if (generator < 8 || Math.floor(seed / 256) % 2 === 0) return guarded();
+  return withMesh(Math.floor(seed / 512) % 2 === 0 ? featured : guarded(), dice(seed + 12), nextId);
 }
 
-/** A quarter of the seeds has what a network engine carries; since version 7, half of them with guards. */
+/**
+ * A quarter of the seeds has what a network engine carries; since version 7 half of them with guards, and since version 8 most of them
+ * with rollouts or exceptions.
+ */
 function withEngines(plan: Plan, nextId: () => number): Plan {
   const { seed, generator } = plan;
-  const engine = withEngine(withCalmRounds(plan, dice(seed + 7)), dice(seed + 8), nextId);
+  const kind = Math.floor(seed / 128) % 4;
+  const featured =
+    generator < 8 || kind === 0 ? withCalmRounds(plan, dice(seed + 7)) : withFeatures(plan, nextId, kind);
+  const engine = withEngine(featured, dice(seed + (generator < 8 ? 8 : 11)), nextId);
   if (generator < 7 || Math.floor(seed / 64) % 2 === 0) return engine;
   return withGuards(engine, dice(seed + 10), nextId);
 }

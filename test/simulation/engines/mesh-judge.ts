@@ -1,0 +1,106 @@
+/** The overlay of a namespace in a converged cluster. Reads the model only. */
+import type { KubeObject } from '../../../src/api/meta.ts';
+import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
+import { desiredOverlay } from '../../../src/controller/namespace/desired.ts';
+import type { ProfileIntent } from '../../../src/controller/namespace/gather.ts';
+import { planMutualTLS, rulesOutOfMesh } from '../../../src/engines/istio/mutual-tls.ts';
+import { type AuthorizationMode, planAuthorization } from '../../../src/engines/istio/overlay.ts';
+import type { Compiled } from '../../../src/policy/compile.ts';
+import { lastKnownFrom } from '../../../src/policy/peers/last-known.ts';
+import type { Combination } from '../schedule/combination.ts';
+import { exceptionsInForce } from '../schedule/exception-policies.ts';
+import { intentOf } from '../schedule/inputs.ts';
+import { AUTHORIZATION_POLICY, PEER_AUTHENTICATION } from '../server/kinds.ts';
+import type { Storage } from '../server/storage.ts';
+import { isInMesh } from './mesh.ts';
+import type { NamespaceState, OwnerOf, PostponedDirections } from './references.ts';
+
+/** The ports on which sidecars serve metrics: these connections do not pass a sidecar. */
+const PAST_SIDECARS = { ports: new Set(['15020', '15090']), cidrs: new Set<string>() };
+
+/**
+ * Describes the objects of a namespace that differ from those for its NetworkPolicies; undefined if none do.
+ *
+ * @param combination the inputs as they are now
+ */
+export function unmetOverlay(
+  combination: Combination,
+  namespace: string,
+  { policies, objects }: NamespaceState,
+  {
+    ownerOf,
+    postponed,
+    storage,
+  }: { readonly ownerOf: OwnerOf; readonly postponed: PostponedDirections; readonly storage: Storage },
+): string | undefined {
+  const intents = intentsOf(combination, namespace, policies);
+  const waiting = new Map(
+    [...postponed].map(([profile, directions]) => [
+      profile,
+      { directions, failure: { reason: 'PeersUnresolved', message: '', kind: 'waiting' as const } },
+    ]),
+  );
+  const desired = desiredOverlay(intents, waiting, () => false);
+  const isMember = (name: string) => isInMesh(storage, name);
+  const isInjected = combination.labels?.['istio-injection'] === 'enabled';
+  const asking = isInjected ? desired.profiles : [];
+  const modes = new Map(
+    asking.flatMap(({ metadata, spec }): [string, AuthorizationMode][] => {
+      const mode = spec.mesh?.authorization;
+      return mode === 'Enforce' || mode === 'Audit' ? [[metadata.name, mode]] : [];
+    }),
+  );
+  const identities = { trustDomain: 'cluster.local', isInMesh: isMember };
+  const of = (kind: typeof AUTHORIZATION_POLICY) =>
+    objects.filter((each) => each.kind === kind).map(({ object }) => object as KubeObject);
+  const access = planAuthorization(of(AUTHORIZATION_POLICY), { ...desired, modes }, { identities, ownerOf });
+  const strict = asking
+    .filter(({ spec }) => spec.mesh?.mtls === 'Strict')
+    .map(({ metadata }) => metadata.name);
+  const isPossible = rulesOutOfMesh(desired.policies, identities, PAST_SIDECARS).length === 0;
+  const deny = desired.policies.find((each) => isDenyOf(each, strict));
+  const tls = planMutualTLS(of(PEER_AUTHENTICATION), { deny, isPossible, kept: desired.kept }, { ownerOf });
+  const [step] = [...access.widen, ...access.narrow, ...tls.widen, ...tls.narrow];
+  return step && `an object of the overlay is still to be written: ${JSON.stringify(step)}`;
+}
+
+function isDenyOf({ metadata: { labels = {} } }: NetworkPolicy, profiles: readonly string[]): boolean {
+  return (
+    labels['segmentation.dev/role']?.endsWith('-deny') === true &&
+    profiles.includes(labels['segmentation.dev/profile'] ?? '')
+  );
+}
+
+function intentsOf(
+  combination: Combination,
+  namespace: string,
+  policies: readonly NetworkPolicy[],
+): ProfileIntent[] {
+  const lastKnown = lastKnownFrom(policies);
+  const inForce = exceptionsInForce(combination, namespace, policies);
+  return combination.profiles.flatMap(({ asItIs, profile, isHeld }): ProfileIntent[] => {
+    if (asItIs === undefined) return [];
+    const none: Compiled = { policies: [], extensions: [], unresolved: [], connections: [] };
+    const added = inForce.filter((each) => each.profile === asItIs.metadata.name);
+    const opened = {
+      policies: added.flatMap((each) => each.policies),
+      extensions: added.flatMap((each) => each.extensions),
+      unresolved: [],
+    };
+    if (isHeld) return [{ profile: asItIs, relation: 'held', compiled: none, added: opened }];
+    const compiled = intentOf(profile, namespace, combination, lastKnown);
+    if (profile === undefined || compiled === undefined)
+      return [{ profile: asItIs, relation: 'none', compiled: none }];
+    return [
+      {
+        profile,
+        relation: 'enforce',
+        compiled: {
+          ...compiled,
+          policies: [...compiled.policies, ...opened.policies],
+          extensions: [...compiled.extensions, ...opened.extensions],
+        },
+      },
+    ];
+  });
+}
