@@ -352,6 +352,20 @@ describe('exception in virtual time', () => {
     assert.equal(server.storage.revision, revision);
   });
 
+  it('ends on time under a new leader that reads the revision of its namespace late', async () => {
+    await rolledOut('Enforce', 'Audit');
+    const end = scheduler.time + 30_000;
+    ask('a', { podSelector: {} }, 30_000);
+    await scheduler.advance(5_000);
+    replica.crash();
+    delayRevisions(3_000);
+    await start('operator-2');
+    await scheduler.advance(end - scheduler.time - 2_000);
+    assert.deepEqual(rolesIn('a'), ['default-deny', 'exception']);
+    await scheduler.advance(3_000);
+    assert.deepEqual(rolesIn('a'), ['default-deny']);
+  });
+
   it('is reported by the revision that its namespace has as soon as a new leader has read that', async () => {
     await rolledOut('Audit', 'Enforce');
     replica.crash();

@@ -286,6 +286,7 @@ export class Exceptions implements Capability, PolicyAdditions {
   /** Reports the exceptions of a namespace if a verdict has changed; returns if one has. */
   #follow(namespace: string, verdicts: ReadonlyMap<ExceptionItem, Verdict>): boolean {
     if (!this.#verdicts.follow(namespace, verdicts)) return false;
+    this.#wallClock.schedule();
     for (const each of verdicts.keys()) this.#statuses.enqueue(each.key);
     for (const profile of this.#granting()) this.#onReport(profile.metadata.name);
     return true;

@@ -31,6 +31,8 @@ export class WallClock {
   #timer: Timer | undefined;
   /** When the wall clock was read for all exceptions, in monotonic milliseconds. */
   #tickedAt = 0;
+  /** True while all verdicts are followed: the next moment is looked for once, at the end. */
+  #isTicking = false;
 
   constructor(options: WallClockOptions) {
     this.#options = options;
@@ -58,16 +60,19 @@ export class WallClock {
   tick(): void {
     const { clock, verdicts, onVerdicts, onNotice } = this.#options;
     this.#tickedAt = clock.monotonic();
+    this.#isTicking = true;
     for (const namespace of verdicts.namespaces()) onVerdicts(namespace.key);
     for (const [{ key, exception }, verdict] of verdicts.all())
       if (noticeOf(exception, verdict, clock.now()) !== exception.status?.notice) onNotice(key);
     // The end that is noted on the policies of a waiting namespace may have come.
     this.release();
+    this.#isTicking = false;
     this.schedule();
   }
 
   /** Waits for the next moment. Events do not put off the next reading of the wall clock. */
   schedule(): void {
+    if (this.#isTicking) return;
     const { clock, clusterState, verdicts } = this.#options;
     const now = clock.now();
     const moments = [...verdicts.all()].flatMap(
