@@ -134,7 +134,7 @@ export class NamespaceController {
     records.beginEnforcing(name, enforced);
     try {
       const result = await new Enforcement(gathered, attempt, this.#options).run();
-      if (result.kind === 'outdated') return AGAIN;
+      if (result.kind === 'outdated') return this.#beginAgain(gathered);
       recordEnforced(record, result);
       recordResults(name, result, records);
       this.#stage(name, result.intents);
@@ -145,6 +145,12 @@ export class NamespaceController {
     } finally {
       records.endEnforcing(name, enforced);
     }
+  }
+
+  /** The intents may have been compiled again, and lack an input that nobody asked for before. */
+  #beginAgain(gathered: Gathered): Outcome {
+    const readiness = readinessOf(gathered, (source) => this.#options.sources.readError(source));
+    return readiness.kind === 'blocked' ? this.#recordBlocked(gathered.namespace.key, readiness) : AGAIN;
   }
 
   #fail({ namespace, intents }: Gathered, error: unknown): Outcome {
