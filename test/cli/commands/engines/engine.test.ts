@@ -214,7 +214,10 @@ describe('a peer by name, on manifests', () => {
       matrix.stderr,
       /of 1 link, some ports are unknown: that depends on CiliumNetworkPolicy shop\/shop\.egress/,
     );
-    assert.match((await cli(`matrix ${all} ${onCilium} -o csv`)).stdout, /any address,,yes,TCP 443\r\n/);
+    assert.match(
+      (await cli(`matrix ${all} ${onCilium} -o csv`)).stdout,
+      /any address,,yes,TCP 443,CiliumNetworkPolicy shop\/shop\.egress\r\n/,
+    );
     assert.match((await cli(`graph ${all} ${onCilium} -o mermaid`)).stdout, /\|"unknown: TCP 443"\|/);
     const alone = await cli(`matrix ${all} ${onCilium} --only-network-policies`);
     assert.doesNotMatch(alone.output, /unknown/);
