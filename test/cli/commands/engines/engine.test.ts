@@ -218,7 +218,10 @@ describe('a peer by name, on manifests', () => {
       (await cli(`matrix ${all} ${onCilium} -o csv`)).stdout,
       /any address,,yes,TCP 443,CiliumNetworkPolicy shop\/shop\.egress\r\n/,
     );
-    assert.match((await cli(`graph ${all} ${onCilium} -o mermaid`)).stdout, /\|"unknown: TCP 443"\|/);
+    assert.match(
+      (await cli(`graph ${all} ${onCilium} -o mermaid`)).stdout,
+      /\|"unknown: TCP 443 \(CiliumNetworkPolicy shop\/shop\.egress\)"\|/,
+    );
     const alone = await cli(`matrix ${all} ${onCilium} --only-network-policies`);
     assert.doesNotMatch(alone.output, /unknown/);
   });
