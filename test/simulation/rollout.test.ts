@@ -563,6 +563,27 @@ describe('rollout in virtual time', () => {
     assert.equal(cluster.profile.metadata.resourceVersion, resourceVersion);
   });
 
+  for (const [when, readsMs] of [
+    ['from the start', 0],
+    ['any more', 5 * MINUTE],
+  ] as const)
+    it(`writes its status once if its gate may not read workloads ${when}`, async () => {
+      if (readsMs === 0) cluster.mayWatchWorkloads = false;
+      gated('r1');
+      await cluster.scheduler.advance(readsMs);
+      cluster.mayWatchWorkloads = false;
+      await cluster.scheduler.advance(MINUTE);
+      assert.equal(
+        rolloutReady()?.message,
+        'the operator may not list and watch daemonsets.apps in namespace a, deployments.apps in namespace a, ' +
+          'pods in namespace a and 1 more: no further namespace gets the revision; ' +
+          'apply config/rollout, or remove spec.rollout.gates',
+      );
+      const { resourceVersion } = cluster.profile.metadata;
+      await cluster.scheduler.advance(20 * MINUTE);
+      assert.equal(cluster.profile.metadata.resourceVersion, resourceVersion);
+    });
+
   it('goes back by its gate if a pod without controller is not ready any more, which had been', async () => {
     cluster.pod('a', 'alone', true);
     cluster.pod('a', 'broken', false);

@@ -6,7 +6,7 @@ import type { GateInput } from '../../rollout/gates.ts';
 import type { QueryAnswers } from '../../rollout/query-gate.ts';
 import { waveOf } from '../../rollout/waves.ts';
 import { type PrometheusQueries, QueryWatch } from './query-watch.ts';
-import { WorkloadWatch, type WorkloadWatchOptions } from './workloads.ts';
+import { type UnreadCollection, WorkloadWatch, type WorkloadWatchOptions } from './workloads.ts';
 
 export interface GateWatchesOptions extends Omit<WorkloadWatchOptions, 'onChange'> {
   /** Undefined: the operator's configuration has no Prometheus. */
@@ -58,9 +58,9 @@ export class GateWatches {
     return this.#options.prometheus === undefined && prometheus.length > 0 && isUnderWay(profile, state);
   }
 
-  /** Why the workloads can't be read; undefined if they can, or that is not known. */
-  error(profile: string): unknown {
-    return this.#workloads.get(profile)?.error;
+  /** The collections of workloads that are known to be unreadable, in a fixed order. */
+  unread(profile: string): readonly UnreadCollection[] {
+    return this.#workloads.get(profile)?.unread ?? [];
   }
 
   /** Ends the watches of a profile. */

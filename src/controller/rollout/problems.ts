@@ -1,6 +1,8 @@
 /** Why a rollout can't go on as it is, in the words of its condition. Pure. */
 import { isForbidden } from '../../kube/errors.ts';
 import { errorMessage } from '../../util/error-message.ts';
+import { shortList } from '../../util/list-text.ts';
+import type { UnreadCollection } from './workloads.ts';
 
 export interface Problem {
   readonly reason:
@@ -26,12 +28,28 @@ export function recordProblem(error: unknown, namespace: string): Problem {
   return { reason: 'RevisionNotRecorded', message };
 }
 
-export function workloadProblem(error: unknown): Problem {
-  const message = `the gate can't read workloads: ${errorMessage(error)}; no further namespace gets the revision`;
-  if (!isForbidden(error)) return { reason: 'WorkloadsUnreadable', message };
+/**
+ * The problem of a gate that can't read workloads; undefined if it can. Its message is the same for the same collections, in
+ * whichever order their watches fail: each other message would be a write of the profile's status.
+ *
+ * @param unread the collections, in a fixed order
+ */
+export function workloadProblem(unread: readonly UnreadCollection[]): Problem | undefined {
+  const [first] = unread;
+  if (first === undefined) return undefined;
+  const named = (collections: readonly UnreadCollection[]) => shortList(collections.map(({ name }) => name));
+  const forbidden = unread.filter(({ error }) => isForbidden(error));
+  const effect = 'no further namespace gets the revision';
+  if (forbidden.length === 0) {
+    const cause = errorMessage(first.error);
+    return {
+      reason: 'WorkloadsUnreadable',
+      message: `the gate can't read ${named(unread)}: ${cause}; ${effect}`,
+    };
+  }
   return {
     reason: 'PermissionMissing',
-    message: `${message}; apply config/rollout, or remove spec.rollout.gates`,
+    message: `the operator may not list and watch ${named(forbidden)}: ${effect}; apply config/rollout, or remove spec.rollout.gates`,
   };
 }
 

@@ -18,6 +18,7 @@ import {
 } from '../../rollout/recorded.ts';
 import type { Revision } from '../../rollout/revision.ts';
 import type { Clock, Random } from '../../util/clock.ts';
+import { errorToReport } from './list-error.ts';
 
 /** Revisions of a profile that are kept, at least; those in use are kept besides. */
 const HISTORY = 10;
@@ -88,7 +89,7 @@ export class RecordedRevisions {
       random,
       ...(resyncMs > 0 && { relistMs: resyncMs }),
       onError: (error) => {
-        this.#error = error;
+        this.#error = errorToReport(this.#error, error);
         onRead();
       },
     });

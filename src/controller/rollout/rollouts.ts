@@ -205,12 +205,12 @@ export class Rollouts implements Capability, RevisionLookup {
     const { state: advanced, wakeAt, record, obstacle } = this.#advance(profile, survey);
     const next = this.#withClosedFlows(profile, advanced, survey.progress);
     this.#gates.follow(profile, next, { revisions, progress: survey.progress });
-    const gateProblem = this.#gates.error(name);
+    const gateProblem = workloadProblem(this.#gates.unread(name));
     if (wakeAt !== undefined) this.#wake(name, wakeAt);
     if (record !== undefined) this.#recorder.enqueue(name);
     if (next.revision === 0 || record !== undefined)
       return progressingReport(`revision ${record ?? 1} is being recorded`, next);
-    if (gateProblem !== undefined) return problemReport(workloadProblem(gateProblem), next);
+    if (gateProblem !== undefined) return problemReport(gateProblem, next);
     if (this.#gates.lacksPrometheus(profile, next)) return problemReport(PROMETHEUS_MISSING, next);
     const lacking = survey.progress.filter(
       (each) => each.revision !== next.revision || each.state !== 'applied',

@@ -16,6 +16,8 @@ import {
   type WorkloadScale,
 } from '../../rollout/workload-gate.ts';
 import type { Clock, Random, Timer } from '../../util/clock.ts';
+import { compareText } from '../../util/order.ts';
+import { errorToReport } from './list-error.ts';
 
 interface WatchedKind extends ResourceKind {
   readonly kind: string;
@@ -76,10 +78,21 @@ interface WorkloadItem extends Item {
   readonly isUnavailable: boolean;
 }
 
+/** A collection of workloads that can't be read. */
+export interface UnreadCollection {
+  /** `deployments.apps in namespace a`, or `deployments.apps` in the whole cluster. */
+  readonly name: string;
+  readonly error: unknown;
+}
+
 /** The watch of one kind, in one namespace or in the whole cluster. */
 interface KindWatch {
+  /** As in UnreadCollection. */
+  readonly name: string;
   readonly reflector: Reflector<WorkloadItem>;
   readonly store: Store<WorkloadItem>;
+  /** Why its items are not known, or not current; undefined if no attempt has failed since they were. */
+  error: unknown;
   /** Since when it fails; undefined while its items are current. */
   failure: WatchFailure | undefined;
 }
@@ -110,7 +123,6 @@ export class WorkloadWatch {
   readonly #scopes = new Map<string, Scope>();
   /** Since when each unavailable workload is so, as far as this process has seen; milliseconds since the epoch. */
   readonly #since = new Map<string, number>();
-  #error: unknown;
 
   constructor(options: WorkloadWatchOptions) {
     this.#options = options;
@@ -126,10 +138,7 @@ export class WorkloadWatch {
       this.#scopes.delete(key);
     }
     for (const key of scopes) if (!this.#scopes.has(key)) this.#scopes.set(key, this.#open(key));
-    if (this.#scopes.size === 0) {
-      this.#since.clear();
-      this.#error = undefined;
-    }
+    if (this.#scopes.size === 0) this.#since.clear();
   }
 
   async stop(): Promise<void> {
@@ -138,12 +147,15 @@ export class WorkloadWatch {
     await Promise.all(scopes.map(({ ended }) => ended));
   }
 
-  /** Why workloads can't be read; undefined if that is not known, or they can. */
-  get error(): unknown {
+  /** The collections that are known to be unreadable, by name. */
+  get unread(): readonly UnreadCollection[] {
     const now = this.#options.clock.monotonic();
-    const isUnread = ({ reflector, failure }: KindWatch) =>
-      !reflector.hasSynced || (failure !== undefined && now - failure.since >= BLIP_MS);
-    return [...this.#scopes.values()].some(({ watches }) => watches.some(isUnread)) ? this.#error : undefined;
+    const isUnread = ({ reflector, failure, error }: KindWatch) =>
+      error !== undefined &&
+      (!reflector.hasSynced || (failure !== undefined && now - failure.since >= BLIP_MS));
+    return [...this.#scopes.values()]
+      .flatMap(({ watches }) => watches.filter(isUnread))
+      .sort((a, b) => compareText(a.name, b.name));
   }
 
   get input(): WorkloadInput {
@@ -191,18 +203,21 @@ export class WorkloadWatch {
       ...(resyncMs > 0 && { relistMs: resyncMs }),
       onError: (error) => {
         if (signal.aborted) return;
-        this.#error = error;
-        this.#failed(watch);
+        this.#failed(watch, error);
       },
     });
-    const watch: KindWatch = { reflector, store, failure: undefined };
+    const place = key === CLUSTER ? '' : ` in namespace ${key}`;
+    const name = `${kind.plural}${kind.group === '' ? '' : `.${kind.group}`}${place}`;
+    const watch: KindWatch = { name, reflector, store, error: undefined, failure: undefined };
     return watch;
   }
 
   /** A watch has failed: until it has resumed, its items may be out of date. */
-  #failed(watch: KindWatch): void {
+  #failed(watch: KindWatch, error: unknown): void {
     const { clock, onChange } = this.#options;
-    if (!watch.reflector.hasSynced) return onChange();
+    const { hasSynced } = watch.reflector;
+    watch.error = hasSynced ? error : errorToReport(watch.error, error);
+    if (!hasSynced) return onChange();
     const now = clock.monotonic();
     if (watch.failure === undefined) {
       const timer = this.#lookAgain(watch);
