@@ -194,8 +194,11 @@ type Policy = KubeObject & { readonly spec?: Readonly<Record<string, unknown>> }
       mesh: { authorization: 'Enforce', mtls: 'Strict' },
       ingress: [...toWeb(), { name: 'office', from: [{ ipBlock: { cidr: '192.0.2.0/24' } }] }],
     });
-    await eventually(async () => assert.equal(await reasonOf('MeshReady'), 'PeersOutOfMesh'), SOON);
-    assert.match((await box.condition(profile, 'MeshReady')).message, /shop: office \(/);
+    await eventually(async () => {
+      const { reason, message } = await box.condition(profile, 'MeshReady');
+      assert.equal(reason, 'PeersOutOfMesh');
+      assert.match(message, /shop: office \(/);
+    }, SOON);
     assert.deepEqual(await list('peerauthentications'), []);
     await box.edit(profile, { ingress: toWeb() });
     await eventually(async () => {
