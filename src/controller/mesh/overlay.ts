@@ -38,6 +38,7 @@ import { AMBIENT_MODE, type Enrolment, SIDECARS } from './enrolment.ts';
 import { Members } from './members.ts';
 import { type MeshMode, OverlayReports } from './report.ts';
 import { Tunnels } from './tunnels.ts';
+import { isStrict, type OwnedObjects, planWithoutMesh } from './without-mesh.ts';
 
 export interface MeshOverlayOptions {
   readonly transport: Transport;
@@ -203,13 +204,47 @@ export class MeshOverlay {
 
   /** Undefined if nothing may be written: what is there stays. */
   #plan(namespace: NamespaceItem, desired: DesiredOverlay): Planned | undefined {
+    const planned = this.#planObjects(namespace, desired);
+    const disowned = this.#all.flatMap((objects) => this.#disown(objects, namespace.key, planned));
+    if (disowned.length === 0) return planned;
+    const { closesFirst = false, widen = [], narrow = [] } = planned ?? {};
+    return { closesFirst, widen, narrow: [...narrow, ...disowned] };
+  }
+
+  /**
+   * A profile that is deleted under Retain leaves its objects behind, which the garbage collector must not find: also where they
+   * stay as they are.
+   */
+  #disown(objects: EngineObjects, namespace: string, planned: Planned | undefined): Planned['narrow'] {
+    if (objects.state.kind !== 'available') return [];
+    const steps = [...(planned?.widen ?? []), ...(planned?.narrow ?? [])];
+    const isPlanned = (object: KubeObject) =>
+      steps.some(([, step]) => step.verb !== 'create' && step.before === object);
+    const isRetained = (owner: string) => {
+      const { metadata, spec } = this.#options.clusterState.profile(owner) ?? {};
+      return metadata?.deletionTimestamp !== undefined && spec?.deletionPolicy === 'Retain';
+    };
+    return objects.in(namespace).flatMap((before): Planned['narrow'] => {
+      const owner = objects.ownerOf(before);
+      const { ownerReferences = [] } = before.metadata;
+      const others = ownerReferences.filter((each) => !isProfileReference(each));
+      if (owner === undefined || others.length === ownerReferences.length) return [];
+      if (!isRetained(owner) || isPlanned(before)) return [];
+      // The fence refuses an object without them.
+      const labels = { ...before.metadata.labels, [LABEL_MANAGED_BY]: MANAGER, [LABEL_PROFILE]: owner };
+      const object = { ...before, metadata: { ...before.metadata, labels, ownerReferences: others } };
+      return [[objects, { verb: 'update', object, before }]];
+    });
+  }
+
+  #planObjects(namespace: NamespaceItem, desired: DesiredOverlay): Planned | undefined {
     const facts = this.#options.facts();
     if (this.#kinds === undefined) return undefined;
     const { authorization, authentication } = this.#kinds;
     if (authorization.state.kind !== 'available' || authentication.state.kind !== 'available')
       return undefined;
     if (facts?.kind !== 'available')
-      return facts === undefined ? undefined : this.#planRemoval(namespace, desired, this.#kinds);
+      return facts === undefined ? undefined : this.#planWithoutMesh(namespace.key, desired, this.#kinds);
     const { policies, profiles, kept, excepting } = desired;
     const mode = modeOf(facts, namespace);
     const hasTunnel = this.#tunnels.has(namespace.key);
@@ -233,35 +268,22 @@ export class MeshOverlay {
       { ownerOf: (object) => authentication.ownerOf(object) },
     );
     this.reports.record(namespace.key, profiles, { mode, hasTunnel, outOfMesh, tls: tls.state });
-    const of = (objects: EngineObjects, steps: readonly ObjectStep[]) =>
-      steps.map((step) => [objects, step] as const);
     return {
       closesFirst: !hasTunnel && this.#tunnels.isOpen(namespace.key),
-      widen: [...of(authentication, tls.widen), ...of(authorization, access.widen)],
-      narrow: [...of(authorization, access.narrow), ...of(authentication, tls.narrow)],
+      widen: [...stepsOf(authentication, tls.widen), ...stepsOf(authorization, access.widen)],
+      narrow: [...stepsOf(authorization, access.narrow), ...stepsOf(authentication, tls.narrow)],
     };
   }
 
-  /** Without a mesh, identities are not known. An overlay that nobody asks for can go all the same: a deleted profile waits for it. */
-  #planRemoval(
-    namespace: NamespaceItem,
-    { profiles, kept }: DesiredOverlay,
-    { authorization, authentication }: Kinds,
-  ): Planned | undefined {
-    if (profiles.length > 0) return undefined;
-    const ownerOf = (object: KubeObject) => authorization.ownerOf(object);
-    const access = planOverlay(authorization.in(namespace.key), { policies: [], kept }, { ownerOf });
-    const none = { deny: undefined, isPossible: false, kept };
-    const tls = planMutualTLS(authentication.in(namespace.key), none, {
-      ownerOf: (object) => authentication.ownerOf(object),
-    });
+  #planWithoutMesh(namespace: string, desired: DesiredOverlay, kinds: Kinds): Planned | undefined {
+    const { authorization, authentication } = kinds;
+    const [access, tls] = [ownedIn(authorization, namespace), ownedIn(authentication, namespace)];
+    const plans = planWithoutMesh(access, tls, desired, isDenyOfAny);
+    if (plans === undefined) return undefined;
     return {
-      closesFirst: this.#tunnels.isOpen(namespace.key),
-      widen: [
-        ...tls.widen.map((step) => [authentication, step] as const),
-        ...access.widen.map((step) => [authorization, step] as const),
-      ],
-      narrow: access.narrow.map((step) => [authorization, step] as const),
+      closesFirst: !plans.stays && this.#tunnels.isOpen(namespace),
+      widen: [...stepsOf(authentication, plans.tls.widen), ...stepsOf(authorization, plans.access.widen)],
+      narrow: [...stepsOf(authorization, plans.access.narrow), ...stepsOf(authentication, plans.tls.narrow)],
     };
   }
 
@@ -347,6 +369,14 @@ export class MeshOverlay {
   }
 }
 
+function stepsOf(objects: EngineObjects, steps: readonly ObjectStep[]): Planned['widen'] {
+  return steps.map((step) => [objects, step] as const);
+}
+
+function ownedIn(objects: EngineObjects, namespace: string): OwnedObjects {
+  return { objects: objects.in(namespace), ownerOf: (object) => objects.ownerOf(object) };
+}
+
 function modeOf(facts: MeshConfiguration, { labels }: NamespaceItem): MeshMode {
   if (isAmbient(facts, labels)) return 'ambient';
   return injectsAll(facts, labels) ? 'sidecars' : 'outside';
@@ -359,10 +389,6 @@ function modesOf(profiles: readonly SegmentationProfile[]): Map<string, Authoriz
       return mode === 'Enforce' || mode === 'Audit' ? [[metadata.name, mode] as const] : [];
     }),
   );
-}
-
-function isStrict({ spec }: SegmentationProfile): boolean {
-  return spec.mesh?.mtls === 'Strict';
 }
 
 function isDenyOfAny({ metadata }: KubeObject, profiles: ReadonlySet<string>): boolean {

@@ -278,6 +278,12 @@ function isEnforcedDeny(object: KubeObject): boolean {
   return isDeny(object) && !isDryRun(object);
 }
 
+/** The mode of an observed default-deny; undefined for another object. */
+export function modeOfDeny(object: KubeObject): AuthorizationMode | undefined {
+  if (!isDeny(object)) return undefined;
+  return isDryRun(object) ? 'Audit' : 'Enforce';
+}
+
 function isDeny(object: KubeObject & { readonly spec?: unknown }): boolean {
   return canonicalJSON(object.spec ?? {}) === '{}' || isTunnelDeny(object);
 }

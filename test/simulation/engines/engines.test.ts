@@ -26,9 +26,9 @@ const planOf = (engine: EngineScene, ...rounds: readonly Round[]): Plan => ({
   skews: [0],
   engine,
 });
-const writeProfile = (rules: object): Action => ({
+const writeProfile = (rules: object, name = 'p'): Action => ({
   do: 'write profile',
-  name: 'p',
+  name,
   spec: {
     namespaceSelector: { matchLabels: { 'example.com/member': 'yes' } },
     isolation: ['Ingress'],
@@ -98,5 +98,47 @@ describe('simulation of the controller on Cilium', () => {
       );
       assert.equal(breach, undefined);
       assert.ok((counts['transitions'] ?? 0) > 0, 'the plans needed no transition policies');
+    });
+});
+
+describe('simulation of the controller with overlays of a mesh that is not found any more', () => {
+  const MESH = { mesh: { authorization: 'Enforce', mtls: 'Strict' } };
+  const from = (cidr: string) => ({ name: cidr.replaceAll(/[./]/g, '-'), from: [{ ipBlock: { cidr } }] });
+  const [OFFICE, PARTNER] = ['192.0.2.10/32', '192.0.2.11/32'];
+  const injected: Action = { do: 'inject', namespace: 'a', isInjected: true };
+  const lost: readonly Action[] = [{ do: 'mesh', part: 'injector', isThere: false }, { do: 'crash' }];
+  const stays = (...cidrs: readonly string[]) => writeProfile({ ...MESH, ingress: cidrs.map(from) });
+  const leaves = (more: object) => writeProfile({ ...more, ingress: [from(PARTNER)] }, 'q');
+  const deleted: Action = { do: 'delete profile', name: 'q' };
+
+  for (const [which, ...rounds] of [
+    ['asks for one too', [stays(OFFICE), leaves(MESH)], lost, [deleted]],
+    ['asks for none', [stays(OFFICE), leaves({})], lost, [deleted]],
+    [
+      'retains its policies by then',
+      [stays(OFFICE), leaves(MESH)],
+      lost,
+      [leaves({ ...MESH, deletionPolicy: 'Retain' }), deleted],
+    ],
+    [
+      'alone allowed a flow until then',
+      [stays(OFFICE), leaves(MESH)],
+      [...lost, stays(OFFICE, PARTNER)],
+      [deleted],
+    ],
+    [
+      'began the overlay',
+      [writeProfile({ ingress: [from(OFFICE)] }), leaves(MESH)],
+      lost,
+      [stays(OFFICE), deleted],
+    ],
+  ] as const)
+    it(`lets a profile go that ${which}, beside one that stays`, async () => {
+      const scene: EngineScene = { setting: 'None', hasMesh: true };
+      const [first, ...more] = rounds as readonly (readonly Action[])[];
+      const { breach } = await simulate(
+        planOf(scene, round(injected, ...(first ?? [])), ...more.map((actions) => round(...actions))),
+      );
+      assert.equal(breach, undefined);
     });
 });
