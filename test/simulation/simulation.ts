@@ -44,6 +44,10 @@ const MOST_ENDS = 2;
 const LONGEST_WAIT_MS = 200_000;
 /** How long workloads stay unreadable after the faults: longer than each soak time, in milliseconds. */
 const BLIND_MS = 60_000 * (LONGEST_SOAK_MINUTES + 1);
+/** A time at the end of that, in milliseconds, and the writes of status in it that rollouts alone may cause. */
+const REPORT_MS = 60_000;
+const MOST_REPORTS = 10;
+const STATUS_WRITE = /^(PUT|PATCH) .*\/segmentationprofiles\/[^/]+\/status$/;
 /** Time until the operator has read the wall clock again, in milliseconds. */
 const RECHECK_MS = 61_000;
 /** Time in which a leader that nothing disturbs ends an exception, in milliseconds. */
@@ -102,6 +106,8 @@ class Simulation {
   readonly #isTraced: boolean;
   readonly #requestsPerSecond = new Map<number, number>();
   #mostRequests = 0;
+  /** Writes of the status of profiles by operators. */
+  #reports = 0;
   #breach: string | undefined;
 
   constructor(plan: Plan, isTraced: boolean) {
@@ -157,6 +163,7 @@ class Simulation {
     const second = Math.floor(this.#scheduler.time / 1000);
     const count = (this.#requestsPerSecond.get(second) ?? 0) + 1;
     this.#requestsPerSecond.set(second, count);
+    if (STATUS_WRITE.test(request)) this.#reports += 1;
     this.#mostRequests = Math.max(this.#mostRequests, count);
     if (count > MAX_REQUESTS_PER_SECOND)
       this.#breach ??= `I8, a busy loop: ${count} requests in one second, the last ${request}`;
@@ -238,10 +245,15 @@ class Simulation {
   /** A gate that can't see has to hold its wave for as long as that lasts, also beyond the soak time. */
   async #endBlindness(): Promise<void> {
     if (this.#network.forbidden === undefined) return;
+    let before = 0;
     for (let waited = 0; waited < BLIND_MS && !this.#failed; waited += 1000) {
+      if (waited === BLIND_MS - REPORT_MS) before = this.#reports;
       await this.#advance(1000);
       this.#recorder.judgeTime();
     }
+    const reports = this.#reports - before;
+    if (!this.#failed && reports > MOST_REPORTS)
+      this.#breach ??= `I6, ${reports} writes of status in ${REPORT_MS / 1000} s in which workloads can not be read`;
     this.#forbid(undefined);
   }
 
