@@ -26,16 +26,22 @@ export interface FlowChanges {
 /** A view with the roles of policies that stand for rules of other kinds. */
 export type JudgedView = ClusterView & Pick<ReachOptions, 'roles' | 'podsInIPBlocks'>;
 
+/** How pods are grouped, and the bounds of each reach. */
+export type ComparedGroups = Required<Pick<ReachOptions, 'groupOf' | 'isTemplate'>> &
+  Pick<ReachOptions, 'within' | 'maxLinks'>;
+
 /**
  * The flows that only one of two views allows. Only pods of both views are compared.
  *
  * The reach of each view is computed by parts: pods of a group that the policies of each view treat alike. What the
  * policies allow is then the same for all pods of a part, so that parts of both views can be compared.
+ *
+ * @throws TooManyLinksError if parts of one view have more links than `maxLinks`
  */
 export function flowChanges(
   before: JudgedView,
   after: JudgedView,
-  { groupOf, isTemplate }: Required<Pick<ReachOptions, 'groupOf' | 'isTemplate'>>,
+  { groupOf, ...options }: ComparedGroups,
 ): FlowChanges {
   const keyOf = ({ namespace, name }: Pod) => `${namespace}/${name}`;
   const [oldClasses, nextClasses] = [before, after].map(({ policies, pods }) => {
@@ -56,7 +62,7 @@ export function flowChanges(
           const part = parts.numberOf(group, `${oldClasses?.get(key)} ${nextClasses?.get(key)}`);
           return { namespace: pod.namespace, kind: group.kind, name: String(part) };
         },
-        isTemplate,
+        ...options,
         addressesOf: other.policies,
         ...(view.roles && { roles: view.roles }),
         ...(view.podsInIPBlocks !== undefined && { podsInIPBlocks: view.podsInIPBlocks }),

@@ -4,6 +4,7 @@
  * given is ignored.
  */
 import type { GuardSetting } from '../engines/guards/objects.ts';
+import { FIRST_PRIORITY } from '../engines/guards/priority.ts';
 import { readCommandLine } from '../util/command-line.ts';
 import { didYouMean } from '../util/text/suggest.ts';
 import { isLoopback, parseBindAddress } from './bind-address.ts';
@@ -152,7 +153,7 @@ function combine(layers: Layers, configurationFile: ConfigurationSource | undefi
 
 function guardOptions({ guard }: ConfigurationFile): GuardSetting | undefined {
   if (guard?.kind === undefined) return undefined;
-  const { kind, firstPriority = 500, lastPriority = 890 } = guard;
+  const { kind, firstPriority = FIRST_PRIORITY, lastPriority = 890 } = guard;
   return { kind, firstPriority, lastPriority };
 }
 

@@ -1,25 +1,43 @@
 /**
- * The flows between workloads that NetworkPolicies allow and a guard denies. They are those of a reach, so that the evaluator of
- * all other commands decides which are allowed. Pure.
+ * The flows between workloads that guards close and open, beside policies of all kinds. They are the differences of two reaches, so
+ * that the evaluation of all other commands decides. Pure.
  */
 import type { Pod } from '../analysis/cluster.ts';
+import { type FlowChange, flowChanges } from '../analysis/flow-changes.ts';
 import { groupKey, type GroupName } from '../analysis/group.ts';
+import type { LayerRule } from '../analysis/layers/layered-view.ts';
+import { unclearRules } from '../analysis/layers/unclear-rules.ts';
 import { EVERY_PORT, type PortRange, subtractPorts, unionPorts } from '../analysis/model/ports.ts';
-import { computeReach, type GroupLink } from '../analysis/reach.ts';
 import type { StringMap } from '../api/meta.ts';
 import { LABEL_NAMESPACE_NAME } from '../api/names.ts';
 import { DIRECTIONS, type PolicyType } from '../api/network-policy.ts';
 import { type OtherEnd, passedPorts } from '../policy/guard/flow.ts';
 import { matches } from '../policy/semantics/selector.ts';
 import type { SnapshotGuard } from './guards.ts';
+import { judgedView, layersOf, layersOfGuards, type SnapshotLayers } from './layers.ts';
 import type { WorkloadPod } from './pods.ts';
 import type { Snapshot } from './snapshot.ts';
 
-/** A flow that is denied between at least one pod of each workload. */
-export interface GuardCut {
+/** A flow between at least one pod of each workload. */
+export interface GuardedLink {
   readonly from: GroupName;
   readonly to: GroupName;
   readonly ports: readonly PortRange[];
+}
+
+/** The flows that one guard changes. */
+export interface FlowsOfGuard {
+  readonly cuts: readonly GuardedLink[];
+  /** Flows that a policy of the same tier denies which is asked after the guard: it is not asked about what the guard passes. */
+  readonly opens: readonly GuardedLink[];
+  /** Flows of which it is known only without the guard, or only with it, if policies allow them. */
+  readonly unclear: readonly GuardedLink[];
+}
+
+export interface GuardCuts {
+  readonly of: ReadonlyMap<SnapshotGuard, FlowsOfGuard>;
+  /** The rules on which unclear flows depend. */
+  readonly dependsOn: readonly LayerRule[];
 }
 
 /** Links that are compared at most; more take longer than anybody waits. */
@@ -32,50 +50,96 @@ interface Ends {
 }
 
 /**
- * The cuts of each guard, sorted by source, then by destination. Profiles under Audit count as enforced: a guard comes
+ * The flows of each guard, sorted by source, then by destination. Profiles under Audit count as enforced: a guard comes
  * with the NetworkPolicies of its profile.
  *
+ * A flow that a foreign policy allows before the guard is asked is no cut. All guards are compared at once. A flow that they close is
+ * a cut of each guard that does not pass it. Other changes are those of each guard with an end of the flow as its subject.
+ *
+ * @param isLayered false: NetworkPolicies alone decide which flows are allowed without guards
  * @throws TooManyLinksError
  */
 export function cutsOf(
   guards: readonly SnapshotGuard[],
   snapshot: Snapshot,
-): ReadonlyMap<SnapshotGuard, readonly GuardCut[]> {
+  { isLayered }: { readonly isLayered: boolean },
+): GuardCuts {
   const labelsOf = namespaceLabels(snapshot);
   const within = new Set(
     snapshot.namespaces
       .map(({ name }) => name)
       .filter((name) => guards.some(({ guard }) => matches(guard.subject, labelsOf(name)))),
   );
-  const pods = new Map<Pod, WorkloadPod>(snapshot.pods.map((pod) => [pod, pod]));
+  const [without, withGuards] = layersBeside(guards, snapshot, isLayered);
+  const all = [without, withGuards].flatMap((layers) => layers?.pods ?? snapshot.pods);
+  const pods = new Map<Pod, WorkloadPod>(all.map((pod) => [pod, pod]));
   const groupOf = (pod: Pod): GroupName =>
     pods.get(pod)?.workload ?? { namespace: pod.namespace, kind: 'Pod', name: pod.name };
-  const { groups, links } = computeReach(
-    { namespaces: snapshot.namespaces, pods: snapshot.pods, policies: snapshot.effective(true) },
-    {
-      groupOf,
-      isTemplate: (pod) => pods.get(pod)?.template === true,
-      within,
-      maxLinks: MAX_LINKS,
-    },
+  const policies = snapshot.effective(true);
+  const { closed, opened, unclear } = flowChanges(
+    judgedView(snapshot, policies, without),
+    judgedView(snapshot, policies, withGuards),
+    { groupOf, isTemplate: (pod) => pods.get(pod)?.template === true, within, maxLinks: MAX_LINKS },
   );
-  const ends = endsOf(snapshot.pods, groupOf, labelsOf);
-  const cutsOfGuard = (guard: SnapshotGuard) =>
-    links.flatMap((link): GuardCut[] => {
-      const [from, to] = [groups[link.from], groups[link.to]];
-      const [source, destination] = [from, to].map((each) => each && ends.get(groupKey(each)));
-      if (!from || !to || !source || !destination) return [];
-      const ports = deniedPorts(guard, link, { Egress: source, Ingress: destination });
-      return ports.length === 0 ? [] : [{ from: nameOf(from), to: nameOf(to), ports }];
-    });
-  return new Map(guards.map((guard) => [guard, cutsOfGuard(guard)]));
+  const ends = endsOf(snapshot.pods, labelsOf);
+  const [cuts, opens, mayBe] = [closed, opened, unclear].map((changes) => byGuard(guards, changes, ends));
+  const flowsOf = (guard: SnapshotGuard): FlowsOfGuard => ({
+    cuts: cuts?.get(guard) ?? [],
+    opens: opens?.get(guard) ?? [],
+    unclear: mayBe?.get(guard) ?? [],
+  });
+  return {
+    of: new Map(guards.map((guard) => [guard, flowsOf(guard)])),
+    dependsOn: unclear.length === 0 || withGuards === undefined ? [] : unclearRules(withGuards.roles),
+  };
 }
 
-/** The ports of a link that the guard denies at one of its ends. @param ends by the direction in which each is guarded */
+/** The changes by the guards that make them. */
+function byGuard(
+  guards: readonly SnapshotGuard[],
+  changes: readonly FlowChange[],
+  ends: ReadonlyMap<string, Ends>,
+): ReadonlyMap<SnapshotGuard, readonly GuardedLink[]> {
+  const found = new Map<SnapshotGuard, GuardedLink[]>(guards.map((guard) => [guard, []]));
+  for (const { from, to, ports } of changes) {
+    const [source, destination] = [from, to].map((each) => ends.get(groupKey(each)));
+    if (!source || !destination) continue;
+    const both = { Egress: source, Ingress: destination };
+    const denied = guards.map((guard) => deniedPorts(guard, ports, both));
+    const others = subtractPorts(ports, unionPorts(denied));
+    for (const [index, guard] of guards.entries()) {
+      const own = unionPorts([denied[index] ?? [], guardsOneOf(guard, both) ? others : []]);
+      if (own.length > 0) found.get(guard)?.push({ from: nameOf(from), to: nameOf(to), ports: own });
+    }
+  }
+  return found;
+}
+
+/** The layers without guards, and with these. */
+function layersBeside(
+  guards: readonly SnapshotGuard[],
+  snapshot: Snapshot,
+  isLayered: boolean,
+): readonly [SnapshotLayers | undefined, SnapshotLayers | undefined] {
+  const objects = guards.flatMap(({ object }) => object ?? []);
+  if (!isLayered) return [undefined, layersOfGuards(snapshot, objects)];
+  const layersWith = (some: typeof objects) => layersOf(snapshot, { asEnforced: true, guards: some });
+  return [layersWith([]), layersWith(objects)];
+}
+
+/** The ends of a flow, by the direction in which each is guarded. */
+type BothEnds = Readonly<Record<PolicyType, Ends>>;
+
+/** True if one of the ends is a subject of the guard in a direction in which that denies something. */
+function guardsOneOf({ guard, directions }: SnapshotGuard, ends: BothEnds): boolean {
+  return [...directions].some((direction) => matches(guard.subject, ends[direction].namespaceLabels));
+}
+
+/** The ports among these that the guard denies at one of the ends. */
 function deniedPorts(
   { guard, directions }: SnapshotGuard,
-  { ports }: GroupLink,
-  ends: Readonly<Record<PolicyType, Ends>>,
+  ports: readonly PortRange[],
+  ends: BothEnds,
 ): PortRange[] {
   const denied = DIRECTIONS.filter((direction) => directions.has(direction)).flatMap((direction) => {
     const [own, other] = direction === 'Egress' ? [ends.Egress, ends.Ingress] : [ends.Ingress, ends.Egress];
@@ -90,13 +154,12 @@ function deniedPorts(
 
 /** The ends of groups, by their keys. Guards do not concern pods on the host network. */
 function endsOf(
-  pods: readonly Pod[],
-  groupOf: (pod: Pod) => GroupName,
+  pods: readonly WorkloadPod[],
   labelsOf: (namespace: string) => StringMap,
 ): ReadonlyMap<string, Ends> {
   const ofGroups = Map.groupBy(
     pods.filter(({ hostNetwork }) => hostNetwork !== true),
-    (pod) => groupKey(groupOf(pod)),
+    ({ workload }) => groupKey(workload),
   );
   return new Map(
     [...ofGroups].map(([key, members]) => {

@@ -7,7 +7,7 @@ import { CLUSTER_NETWORK_POLICY } from '../engines/cluster-network-policy/carrie
 import type { CompiledGuard, GuardCarrier, GuardTooLarge } from '../engines/guards/carrier.ts';
 import { GUARD_CARRIERS } from '../engines/guards/carriers.ts';
 import { freeGuardName, guardObject } from '../engines/guards/objects.ts';
-import { GAP } from '../engines/guards/priority.ts';
+import { FIRST_PRIORITY, GAP } from '../engines/guards/priority.ts';
 import { compileGuard, NOTHING_ADDED } from '../policy/guard/compile.ts';
 import type { Guard } from '../policy/guard/guard.ts';
 import { restrictedPolicies } from '../policy/guard/restricted.ts';
@@ -30,7 +30,7 @@ export interface SnapshotGuard {
 export function guardsOf(snapshot: Snapshot): SnapshotGuard[] {
   const { guard: setting } = snapshot;
   const carrier = GUARD_CARRIERS.find(({ kind }) => kind === setting?.kind) ?? CLUSTER_NETWORK_POLICY;
-  let priority = (setting?.firstPriority ?? 0) - GAP;
+  let priority = (setting?.firstPriority ?? FIRST_PRIORITY) - GAP;
   return snapshot.profiles.map((profile) => {
     const guard = guardOf(profile, snapshot);
     const made = carrier.compile(guard);

@@ -1,8 +1,11 @@
 /** The policies of network engines and of the mesh that decide beside the NetworkPolicies of a snapshot. Pure. */
 import type { Pod } from '../analysis/cluster.ts';
+import type { JudgedView } from '../analysis/flow-changes.ts';
 import type { LayeredView, LayerObject } from '../analysis/layers/layered-view.ts';
 import type { KubeObject } from '../api/meta.ts';
 import { LABEL_NAMESPACE_NAME } from '../api/names.ts';
+import type { NetworkPolicy } from '../api/network-policy.ts';
+import { GUARD_CARRIERS } from '../engines/guards/carriers.ts';
 import { type LayerKind, MESH_KINDS } from '../engines/layers/engine-kinds.ts';
 import type { EngineObjects, EnginePlaces } from '../engines/layers/engine-policy.ts';
 import { usesCilium } from '../engines/layers/kinds.ts';
@@ -12,7 +15,7 @@ import { notesOf, type RuleNote } from '../policy/notes.ts';
 import { writtenGuards } from './guards.ts';
 import { meshRoots } from './mesh/facts.ts';
 import { overlaysOf } from './mesh/overlays.ts';
-import { LAYER_KNOWN_KINDS, type KnownKind } from './objects.ts';
+import { furtherKind, LAYER_KNOWN_KINDS, type KnownKind, ObjectSet } from './objects.ts';
 import type { WorkloadPod } from './pods.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -29,14 +32,51 @@ export interface LayerOrigin {
   readonly notes: readonly (RuleNote | undefined)[];
 }
 
+export interface LayerOptions {
+  /** True to count every profile as enforced. */
+  readonly asEnforced?: boolean;
+  /** Guards that count instead of those of the profiles; only with `asEnforced`. */
+  readonly guards?: readonly KubeObject[];
+}
+
 /**
  * The layers of a snapshot; undefined if there are none. Of a cluster, all objects count as they are. Of manifests, profiles ask for
  * their own ones.
- *
- * @param asEnforced as if every profile were enforced now
  */
-export function layersOf(snapshot: Snapshot, asEnforced = false): SnapshotLayers | undefined {
-  const objects = objectsOf(snapshot, asEnforced);
+export function layersOf(snapshot: Snapshot, options: LayerOptions = {}): SnapshotLayers | undefined {
+  return layersIn(snapshot, objectsOf(snapshot, options), { podsInIPBlocks: !usesCilium(snapshot) });
+}
+
+/** The layers of these guards alone, as if there were no other policies beside NetworkPolicies. */
+export function layersOfGuards(
+  snapshot: Snapshot,
+  guards: readonly KubeObject[],
+): SnapshotLayers | undefined {
+  const byKind = byKnownKind(withRequired(guards, new ObjectSet()));
+  const objects = {
+    ...objectsOf(snapshot, {}),
+    objects: (kind: LayerKind) => byKind.get(kind) ?? [],
+    isRead: () => true,
+  };
+  return layersIn(snapshot, objects, { podsInIPBlocks: true });
+}
+
+/** NetworkPolicies and layers as one view. */
+export function judgedView(
+  { namespaces, pods }: Snapshot,
+  policies: readonly NetworkPolicy[],
+  layers: SnapshotLayers | undefined,
+): JudgedView {
+  if (layers === undefined) return { namespaces, pods, policies };
+  const { standIns, roles, podsInIPBlocks } = layers;
+  return { namespaces, pods: layers.pods, policies: [...policies, ...standIns], roles, podsInIPBlocks };
+}
+
+function layersIn(
+  snapshot: Snapshot,
+  objects: EngineObjects<LayerKind>,
+  { podsInIPBlocks }: Pick<LayeredView, 'podsInIPBlocks'>,
+): SnapshotLayers | undefined {
   const policies = layerPolicies(objects);
   if (policies.length === 0) return undefined;
   const labels = new Map(
@@ -47,7 +87,7 @@ export function layersOf(snapshot: Snapshot, asEnforced = false): SnapshotLayers
     labelsOf: (name: string) => labels.get(name) ?? { [LABEL_NAMESPACE_NAME]: name },
   };
   return {
-    ...layeredView(known, policies, { podsInIPBlocks: !usesCilium(snapshot), isIdentified }),
+    ...layeredView(known, policies, { podsInIPBlocks, isIdentified }),
     originOf: originsIn(objects),
   };
 }
@@ -73,8 +113,8 @@ function isIdentified(pod: Pod): pod is WorkloadPod {
   return 'serviceAccount' in pod;
 }
 
-function objectsOf(snapshot: Snapshot, asEnforced: boolean): EngineObjects<LayerKind> {
-  const asked = snapshot.isObserved && !asEnforced ? undefined : askedFor(snapshot, asEnforced);
+function objectsOf(snapshot: Snapshot, options: LayerOptions): EngineObjects<LayerKind> {
+  const asked = snapshot.isObserved && options.asEnforced !== true ? undefined : askedFor(snapshot, options);
   const isOwn = (object: KubeObject) => snapshot.ownerOf({ ...object, spec: {} }) !== undefined;
   return {
     objects: (kind) => {
@@ -102,24 +142,41 @@ function placesOf({ facts, nodes }: Snapshot): EnginePlaces | undefined {
 }
 
 /** The objects that profiles ask for, by kind. Without their setting, those of the cluster stay. */
-function askedFor(snapshot: Snapshot, asEnforced: boolean): ReadonlyMap<string, readonly KubeObject[]> {
+function askedFor(
+  snapshot: Snapshot,
+  { asEnforced = false, guards }: LayerOptions,
+): ReadonlyMap<string, readonly KubeObject[]> {
   const intents = snapshot.intents().filter(({ relation }) => asEnforced || relation === 'enforce');
   const overlays = overlaysOf(snapshot, asEnforced);
   const objects = [
     ...intents.flatMap(({ extensions }) => extensions),
-    ...writtenGuards(snapshot, asEnforced),
+    ...withRequired(guards ?? writtenGuards(snapshot, asEnforced), snapshot.objects),
     ...(overlays ?? []).flatMap((each) => each.objects),
   ];
+  const byKind = byKnownKind(objects);
+  const ofMesh = overlays === undefined ? [] : MESH_KINDS;
+  const ofGuards = guards === undefined ? [snapshot.guard?.kind] : GUARD_CARRIERS.map(({ kind }) => kind);
+  const written = [snapshot.extensionKind, ...ofGuards, ...ofMesh].filter((kind) => kind !== undefined);
+  return new Map([...byKind, ...written.map((kind) => [kind, byKind.get(kind) ?? []] as const)]);
+}
+
+/** Guards, with the objects without which the engine does not enforce them, as if these were installed. */
+function withRequired(guards: readonly KubeObject[], objects: ObjectSet): readonly KubeObject[] {
+  const required = GUARD_CARRIERS.flatMap(({ kind, group, requires }) => {
+    if (requires === undefined || !guards.some((each) => each.kind === kind)) return [];
+    const { plural, name, installed } = requires;
+    const known = furtherKind({ group, plural });
+    return known === undefined || objects.get(known.kind, name) !== undefined ? [] : [installed];
+  });
+  return [...guards, ...required];
+}
+
+function byKnownKind(objects: readonly KubeObject[]): ReadonlyMap<string, readonly KubeObject[]> {
   const found = objects.flatMap((object) => {
     const known = knownKind(object);
-    return known === undefined ? [] : [[known.kind, { ...object, kind: known.kind }] as const];
+    return known === undefined ? [] : [{ ...object, kind: known.kind }];
   });
-  const byKind = Map.groupBy(found, ([kind]) => kind);
-  const ofMesh = overlays === undefined ? [] : MESH_KINDS;
-  const written = [snapshot.extensionKind, snapshot.guard?.kind, ...ofMesh].filter(
-    (kind) => kind !== undefined,
-  );
-  return new Map(written.map((kind) => [kind, (byKind.get(kind) ?? []).map(([, object]) => object)]));
+  return Map.groupBy(found, ({ kind }) => kind);
 }
 
 function knownKind({ apiVersion = '', kind = '' }: KubeObject): KnownKind | undefined {

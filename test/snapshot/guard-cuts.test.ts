@@ -1,17 +1,19 @@
-/** The flows that a guard cuts, against verdicts of single flows: allowed by NetworkPolicies, and not passed by the guard. */
+/** The flows that a guard cuts and opens, against verdicts on single flows without the guard and with it. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { type Flow, isSamePod, type Pod } from '../../src/analysis/cluster.ts';
 import { compileView } from '../../src/analysis/evaluator.ts';
+import type { LayerVerdict } from '../../src/analysis/layers/decision.ts';
+import { LayeredEvaluator } from '../../src/analysis/layers/layered-evaluator.ts';
+import type { KubeObject } from '../../src/api/meta.ts';
 import { KIND } from '../../src/api/names.ts';
-import { DIRECTIONS, type NetworkPolicy } from '../../src/api/network-policy.ts';
-import { passesFlow } from '../../src/policy/guard/flow.ts';
-import { matches } from '../../src/policy/semantics/selector.ts';
-import { type GuardCut, cutsOf } from '../../src/snapshot/guard-cuts.ts';
+import type { NetworkPolicy } from '../../src/api/network-policy.ts';
+import { type GuardedLink, cutsOf } from '../../src/snapshot/guard-cuts.ts';
 import { guardsOf, type SnapshotGuard } from '../../src/snapshot/guards.ts';
+import { layersOf, layersOfGuards, type SnapshotLayers } from '../../src/snapshot/layers.ts';
 import { ObjectSet } from '../../src/snapshot/objects.ts';
 import type { Snapshot } from '../../src/snapshot/snapshot.ts';
-import { namespaces, pods, policies } from '../analysis/arbitrary.ts';
+import { labels, namespaces, pods, policies } from '../analysis/arbitrary.ts';
 import { admittedProfile, manifestsSnapshot } from '../cli/snapshot/fixture.ts';
 import { peer } from '../policy/arbitrary.ts';
 import { runs } from '../policy/fixture.ts';
@@ -25,24 +27,6 @@ const PORTS = [
 
 const textOf = (from: Pod, to: Pod, { protocol, port }: Pick<Flow, 'protocol' | 'port'>) =>
   `${from.namespace}/${from.name} ${to.namespace}/${to.name} ${protocol} ${port}`;
-
-/** True if the guard denies the flow at one of its ends. */
-function isDenied(
-  { guard, directions }: SnapshotGuard,
-  { from, to, protocol, port }: PodFlow,
-  snapshot: Snapshot,
-) {
-  const labelsOf = ({ namespace }: Pod) => ({
-    ...snapshot.namespaces.find(({ name }) => name === namespace)?.labels,
-    'kubernetes.io/metadata.name': namespace,
-  });
-  return DIRECTIONS.some((direction) => {
-    const [own, other] = direction === 'Egress' ? [from, to] : [to, from];
-    if (!directions.has(direction) || !matches(guard.subject, labelsOf(own))) return false;
-    const end = { kind: 'pod', namespaceLabels: labelsOf(other), labels: other.labels } as const;
-    return !passesFlow(guard, { direction, other: end, protocol, from: port, to: port });
-  });
-}
 
 interface PodFlow extends Pick<Flow, 'protocol' | 'port'> {
   readonly from: Pod;
@@ -58,7 +42,7 @@ function flowsOf(all: readonly Pod[]): PodFlow[] {
   );
 }
 
-function hasPort({ ports }: GuardCut, { protocol, port }: PodFlow): boolean {
+function hasPort({ ports }: GuardedLink, { protocol, port }: PodFlow): boolean {
   return ports.some((each) => each.protocol === protocol && each.from <= port && port <= each.to);
 }
 
@@ -67,64 +51,137 @@ const allowAll = (namespace: string): NetworkPolicy => ({
   spec: { podSelector: {}, policyTypes: ['Ingress', 'Egress'], ingress: [{}], egress: [{}] },
 });
 
-describe('flows that a guard cuts', () => {
-  it('are those that NetworkPolicies allow and the guard does not pass', () => {
-    fc.assert(
-      fc.property(
-        namespaces,
-        pods,
-        policies(3),
-        fc.record({
-          names: fc.constantFrom(['alpha'], ['alpha', 'beta']),
-          opened: fc.subarray(['alpha', 'beta', 'gamma']),
-          from: fc.array(peer, { maxLength: 2 }),
-          to: fc.array(peer, { maxLength: 2 }),
-        }),
-        (places, members, written, { names, opened, from, to }) => {
-          const foreign = [...written, ...opened.map(allowAll)];
-          const namespaceSelector = {
-            matchExpressions: [{ key: 'kubernetes.io/metadata.name', operator: 'In', values: names }],
-          };
-          const objects = new ObjectSet();
-          for (const { name, labels } of places) objects.put('Namespace', { metadata: { name, labels } });
-          for (const { namespace, name, labels, ips, ports = [], hostNetwork } of members)
-            objects.put('Pod', {
-              metadata: { namespace, name, labels },
-              spec: { containers: [{ ports }], ...(hostNetwork && { hostNetwork }) },
-              status: { phase: 'Running', podIPs: ips.map((ip) => ({ ip })) },
-            } as never);
-          for (const each of foreign) objects.put('NetworkPolicy', each);
-          const ingress = from.length > 0 && {
-            ingress: [{ name: 'in', from, ports: [{ port: 80, endPort: 90 }] }],
-          };
-          const egress = to.length > 0 && { egress: [{ name: 'out', to }] };
-          objects.put(
-            KIND,
-            admittedProfile({ namespaceSelector, guard: { mode: 'Audit' }, ...ingress, ...egress }),
-          );
-          const snapshot = manifestsSnapshot(objects);
+/** Adds to NetworkPolicies what the pods with these labels may reach; with names of hosts nobody knows if anything. */
+const cilium = fc
+  .record({ own: labels, other: labels, port: fc.constantFrom('80', '8080'), byRequest: fc.boolean() })
+  .map(({ own, other, port, byRequest }) => ({
+    kind: 'CiliumClusterwideNetworkPolicy',
+    spec: {
+      endpointSelector: { matchLabels: own },
+      enableDefaultDeny: { ingress: false, egress: false },
+      ...Object.fromEntries(
+        [
+          ['ingress', 'fromEndpoints'],
+          ['egress', 'toEndpoints'],
+        ].map(([direction, field]) => [
+          direction,
+          [
+            {
+              [String(field)]: [{ matchLabels: other }],
+              toPorts: [
+                {
+                  ports: [{ port, protocol: 'TCP' }],
+                  ...(byRequest && { rules: { http: [{ method: 'GET' }] } }),
+                },
+              ],
+            },
+          ],
+        ]),
+      ),
+    },
+  }));
+
+/** Decides before the guard, whose priority is 500, together with it, or after it. */
+const admin = fc
+  .record({
+    name: fc.constantFrom('alpha', 'beta', 'gamma'),
+    action: fc.constantFrom('Allow', 'Deny', 'Pass'),
+    priority: fc.constantFrom(10, 500, 900),
+  })
+  .map(({ name, action, priority }) => ({
+    kind: 'AdminNetworkPolicy',
+    spec: {
+      priority,
+      subject: { namespaces: { matchLabels: { 'kubernetes.io/metadata.name': name } } },
+      ingress: [{ action, from: [{ namespaces: {} }] }],
+    },
+  }));
+
+const cases = fc.record({
+  places: namespaces,
+  members: pods,
+  written: policies(3),
+  names: fc.constantFrom(['alpha'], ['alpha', 'beta']),
+  opened: fc.subarray(['alpha', 'beta', 'gamma']),
+  from: fc.array(peer, { maxLength: 2 }),
+  to: fc.array(peer, { maxLength: 2 }),
+  others: fc.array(fc.oneof(cilium, admin), { maxLength: 2 }),
+});
+type Case = typeof cases extends fc.Arbitrary<infer T> ? T : never;
+
+function snapshotOf({ places, members, written, names, opened, from, to, others }: Case): Snapshot {
+  const objects = new ObjectSet();
+  for (const { name, labels: own } of places) objects.put('Namespace', { metadata: { name, labels: own } });
+  for (const { namespace, name, labels: own, ips, ports = [], hostNetwork } of members)
+    objects.put('Pod', {
+      metadata: { namespace, name, labels: own },
+      spec: { containers: [{ ports }], ...(hostNetwork && { hostNetwork }) },
+      status: { phase: 'Running', podIPs: ips.map((ip) => ({ ip })) },
+    } as never);
+  for (const each of [...written, ...opened.map(allowAll)]) objects.put('NetworkPolicy', each);
+  for (const [index, { kind, spec }] of others.entries())
+    objects.put(kind, { kind, metadata: { name: `other-${index}` }, spec } as KubeObject);
+  const namespaceSelector = {
+    matchExpressions: [{ key: 'kubernetes.io/metadata.name', operator: 'In', values: names }],
+  };
+  const ingress = from.length > 0 && { ingress: [{ name: 'in', from, ports: [{ port: 80, endPort: 90 }] }] };
+  const egress = to.length > 0 && { egress: [{ name: 'out', to }] };
+  objects.put(KIND, admittedProfile({ namespaceSelector, guard: { mode: 'Audit' }, ...ingress, ...egress }));
+  return manifestsSnapshot(objects);
+}
+
+/** The verdict on a flow in the family of addresses in which most is allowed. */
+function verdictsOf(snapshot: Snapshot, layers: SnapshotLayers | undefined) {
+  const base = compileView({ namespaces: snapshot.namespaces, policies: snapshot.effective(true) });
+  const layered = layers && new LayeredEvaluator(snapshot.namespaces, layers);
+  return (flow: PodFlow): LayerVerdict => {
+    const verdicts = ([4, 6] as const).map((family) => {
+      const ends = { from: { kind: 'pod', pod: flow.from }, to: { kind: 'pod', pod: flow.to } } as const;
+      const whole: Flow = { ...flow, ...ends, family };
+      const { allowed } = base.verdict(whole);
+      return layered?.decide(whole, (each) => base.verdict(each)).verdict ?? (allowed ? 'allowed' : 'denied');
+    });
+    return (['allowed', 'unknown'] as const).find((each) => verdicts.includes(each)) ?? 'denied';
+  };
+}
+
+function layersBeside(snapshot: Snapshot, { object }: SnapshotGuard, isLayered: boolean) {
+  const guards = object === undefined ? [] : [object];
+  return isLayered
+    ? [[], guards].map((each) => layersOf(snapshot, { asEnforced: true, guards: each }))
+    : [undefined, layersOfGuards(snapshot, guards)];
+}
+
+describe('flows that a guard changes', () => {
+  for (const isLayered of [false, true])
+    it(`are those on which the verdicts of ${isLayered ? 'policies of all kinds' : 'NetworkPolicies'} differ without it and with it`, () => {
+      fc.assert(
+        fc.property(cases, (given) => {
+          const snapshot = snapshotOf(given);
           const [guard] = guardsOf(snapshot);
           assert.ok(guard);
-          const cuts = cutsOf([guard], snapshot).get(guard) ?? [];
-          const policiesThen = snapshot.effective(true);
-          const evaluator = compileView({ namespaces: snapshot.namespaces, policies: policiesThen });
+          const flows = cutsOf([guard], snapshot, { isLayered }).of.get(guard);
+          const [without, withGuard] = layersBeside(snapshot, guard, isLayered).map((layers) =>
+            verdictsOf(snapshot, layers),
+          );
           for (const each of flowsOf(snapshot.pods)) {
-            const ends = {
-              from: { kind: 'pod', pod: each.from },
-              to: { kind: 'pod', pod: each.to },
-            } as const;
-            const isAllowed = ([4, 6] as const).some(
-              (family) => evaluator.verdict({ ...each, ...ends, family }).allowed,
-            );
-            const expected: boolean = isAllowed && isDenied(guard, each, snapshot);
-            const isCut = cuts.some(
-              (one) => one.from.name === each.from.name && one.to.name === each.to.name && hasPort(one, each),
-            );
-            assert.equal(isCut, expected, textOf(each.from, each.to, each));
+            const isListed = (list: readonly GuardedLink[] = []) =>
+              list.some(
+                (one) =>
+                  one.from.name === each.from.name && one.to.name === each.to.name && hasPort(one, each),
+              );
+            const listed = [
+              ...(isListed(flows?.cuts) ? ['allowed to denied'] : []),
+              ...(isListed(flows?.opens) ? ['denied to allowed'] : []),
+              ...(isListed(flows?.unclear) ? ['unclear'] : []),
+            ];
+            const [before, after] = [without?.(each), withGuard?.(each)];
+            const isUnclear = [before, after].includes('unknown');
+            const change = isUnclear ? 'unclear' : `${before} to ${after}`;
+            assert.deepEqual(listed, before === after ? [] : [change], textOf(each.from, each.to, each));
           }
-        },
-      ),
-      { numRuns: runs(60) },
-    );
-  });
+        }),
+        { numRuns: runs(60) },
+      );
+    });
 });

@@ -1156,7 +1156,7 @@ export interface GuardStatus {
    */
   priority?: number;
   /**
-   * NetworkPolicies of others in the selected namespaces that allow flows which the guard denies or, under Audit, would deny.
+   * NetworkPolicies of others in the selected namespaces that allow flows which the guard denies or, under Audit, would deny. Policies of other kinds are not counted.
    */
   restrictedPolicies: number;
   /**

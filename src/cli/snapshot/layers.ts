@@ -15,7 +15,7 @@ export function layersFor(
   flags: Flags,
   asEnforced = flags.has('as-enforced'),
 ): SnapshotLayers | undefined {
-  return flags.has(ONLY_NETWORK_POLICIES.name) ? undefined : layersOf(snapshot, asEnforced);
+  return flags.has(ONLY_NETWORK_POLICIES.name) ? undefined : layersOf(snapshot, { asEnforced });
 }
 
 /** All policies that decide about flows. */

@@ -25,6 +25,8 @@ export interface GuardCarrier {
   readonly requires?: {
     readonly plural: string;
     readonly name: string;
+    /** The object as `component` has it. */
+    readonly installed: KubeObject;
     isRight(object: KubeObject & { readonly spec?: unknown }): boolean;
   };
   /** The kind that stages guards; absent if the engine has none. */

@@ -6,6 +6,9 @@ export interface PriorityRange {
   readonly last: number;
 }
 
+/** The first priority, unless the operator's configuration has another one. */
+export const FIRST_PRIORITY = 500;
+
 /** The distance between two guards. */
 export const GAP = 10;
 

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
+import { parse } from 'yaml';
 import type { KubeObject, LabelSelector } from '../../../src/api/meta.ts';
 import { parseCalicoSelector } from '../../../src/engines/calico/parse-selector.ts';
 import { CALICO_GUARD } from '../../../src/engines/calico/guard/carrier.ts';
@@ -115,6 +118,14 @@ describe('a GlobalNetworkPolicy of Calico as a guard', () => {
         { action: 'Deny' },
       ],
     });
+  });
+
+  it('needs the tier that config/engines/calico-guard installs', () => {
+    const path = join(import.meta.dirname, '../../../config/engines/calico-guard/tier.yaml');
+    const { metadata, ...tier } = parse(readFileSync(path, 'utf8')) as KubeObject;
+    const { name } = metadata;
+    assert.deepEqual(CALICO_GUARD.requires?.installed, { ...tier, metadata: { name } });
+    assert.ok(CALICO_GUARD.requires.isRight({ ...tier, metadata }));
   });
 
   const label = fc.constantFrom('a', 'b');

@@ -91,7 +91,7 @@ export const diff: Command = {
 /** The earlier state counts as it is. */
 function layersOfStates(before: Snapshot, after: Snapshot, flags: Flags): (SnapshotLayers | undefined)[] {
   if (flags.has(ONLY_NETWORK_POLICIES.name)) return [];
-  return [layersOf(before), layersOf(after, flags.has('as-enforced'))];
+  return [layersOf(before), layersOf(after, { asEnforced: flags.has('as-enforced') })];
 }
 
 async function states({ flags, process, terminal, namespace }: Call): Promise<readonly [Snapshot, Snapshot]> {

@@ -1,5 +1,5 @@
 /** Compares two snapshots: the namespaces that profiles select, the policies, and the flows that these allow. Pure. */
-import { type FlowChange, flowChanges, type JudgedView } from '../../../analysis/flow-changes.ts';
+import { type FlowChange, flowChanges } from '../../../analysis/flow-changes.ts';
 import type { LayerRule } from '../../../analysis/layers/layered-view.ts';
 import { unclearRules } from '../../../analysis/layers/unclear-rules.ts';
 import { type PolicyChange, policyChanges } from '../../../analysis/policy-changes.ts';
@@ -12,7 +12,7 @@ import type { WorkloadPod } from '../../../snapshot/pods.ts';
 import { MESH_KINDS } from '../../../engines/layers/engine-kinds.ts';
 import { stagedGuards, writtenGuards } from '../../../snapshot/guards.ts';
 import { overlaysOf } from '../../../snapshot/mesh/overlays.ts';
-import type { SnapshotLayers } from '../../../snapshot/layers.ts';
+import { judgedView, type SnapshotLayers } from '../../../snapshot/layers.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import { canonicalJSON } from '../../../util/canonical-json.ts';
 import { extensionName } from '../render/command.ts';
@@ -79,8 +79,8 @@ export function compareSnapshots({
   const groupOf = (pod: Pod): GroupName =>
     workloads.get(pod)?.workload ?? { namespace: pod.namespace, kind: 'Pod', name: pod.name };
   const viewsOf = {
-    before: viewOf(before, policiesBefore, layersBefore),
-    after: viewOf(after, policiesAfter, layersAfter),
+    before: judgedView(before, policiesBefore, layersBefore),
+    after: judgedView(after, policiesAfter, layersAfter),
   };
   const policies = policyChanges(policiesBefore, policiesAfter);
   const extensions = extensionChanges(extensionsOf(before, false), extensionsOf(after, asEnforced));
@@ -96,16 +96,6 @@ export function compareSnapshots({
       isTemplate: (pod) => workloads.get(pod)?.template === true,
     }),
   };
-}
-
-function viewOf(
-  { namespaces, pods }: Snapshot,
-  policies: readonly NetworkPolicy[],
-  layers: SnapshotLayers | undefined,
-): JudgedView {
-  if (layers === undefined) return { namespaces, pods, policies };
-  const { standIns, roles, podsInIPBlocks } = layers;
-  return { namespaces, pods: layers.pods, policies: [...policies, ...standIns], roles, podsInIPBlocks };
 }
 
 function rulesOfBoth(layers: readonly (SnapshotLayers | undefined)[]): LayerRule[] {

@@ -2,7 +2,7 @@
 import { formatPorts } from '../../../analysis/model/ports.ts';
 import { TooManyLinksError } from '../../../analysis/reach.ts';
 import type { GuardPass, PortRange } from '../../../policy/guard/guard.ts';
-import { cutsOf, type GuardCut } from '../../../snapshot/guard-cuts.ts';
+import { cutsOf, type FlowsOfGuard, type GuardedLink, type GuardCuts } from '../../../snapshot/guard-cuts.ts';
 import { guardsOf, type SnapshotGuard } from '../../../snapshot/guards.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import { counted } from '../../../util/list-text.ts';
@@ -12,7 +12,10 @@ import { EXIT } from '../../shell/failure.ts';
 import { table, toJson, toYaml } from '../../shell/output.ts';
 import type { Terminal } from '../../shell/terminal.ts';
 import { peersText } from '../../shell/text.ts';
+import { ONLY_NETWORK_POLICIES } from '../../snapshot/load.ts';
 import { profilesNamed } from '../../snapshot/select.ts';
+import { unreadCaveats } from '../explain/caveats.ts';
+import { dependsText } from '../explain/layer-text.ts';
 
 /** Flows between workloads that a table lists at most. */
 const MAX_SHOWN = 20;
@@ -25,45 +28,54 @@ export const guard: Command = {
   description: [
     'A guard denies what no profile allows in the selected namespaces, whatever NetworkPolicies of others allow. Shows\n' +
       'what the guard of each profile passes, and the NetworkPolicies of others from which it takes something: under\n' +
-      '`guard.mode: Enforce` it does, and otherwise it would. Below are the flows between workloads that this cuts. Read\n' +
-      'this before you switch a guard on.',
-    'Exits with 0 if no policy of others is restricted, with 1 if some are, or if a guard would deny nothing.',
+      '`guard.mode: Enforce` it does, and otherwise it would. Below are the flows between workloads that the guard cuts,\n' +
+      'whichever kind of policy allows them. Read this before you switch a guard on.',
+    'Exits with 0 if no guard changes what others decide, with 1 if one does or may, or if one would deny nothing.',
   ],
   examples: [
     { what: 'what the guards of all profiles would restrict', line: 'guard' },
     { what: 'with all that the guard of a profile passes', line: 'guard shop -o wide' },
     { what: 'the guard of a profile on disk, in the cluster', line: 'guard -f shop.yaml --cluster' },
   ],
-  flags: [],
+  flags: [ONLY_NETWORK_POLICIES],
   formats: ['table', 'wide', 'json', 'yaml', 'name'],
   takes: { cluster: true, namespaces: false },
   completes: 'profiles',
-  async run({ words, format, terminal, load }) {
-    const snapshot = await load();
+  async run({ words, format, flags, terminal, load }) {
+    const snapshot = await load({ forLayers: true });
+    const isLayered = !flags.has(ONLY_NETWORK_POLICIES.name);
     const profiles = profilesNamed(snapshot, words);
     const guards = guardsOf(snapshot).filter(({ profile }) => profiles.includes(profile));
+    if (isLayered) for (const each of unreadCaveats(snapshot)) terminal.warn(each);
+    const cuts = cutsIn(guards, snapshot, { isLayered, terminal });
+    const flowsOf = (each: SnapshotGuard) => cuts?.of.get(each);
     if (format === 'json' || format === 'yaml') {
-      const cuts = cutsIn(guards, snapshot, terminal);
-      const document = { guards: guards.map((each) => valueOf(each, cuts?.get(each))) };
+      const document = { guards: guards.map((each) => valueOf(each, flowsOf(each))) };
       terminal.write(format === 'json' ? toJson(document) : toYaml(document));
     } else if (format === 'name') {
       for (const { restricted } of guards)
         for (const { namespace, name } of restricted)
           terminal.print(`networkpolicy.networking.k8s.io/${name} -n ${namespace}`);
     } else {
-      const cuts = cutsIn(guards, snapshot, terminal);
       for (const [index, each] of guards.entries()) {
         if (index > 0) terminal.print('');
         show(each, { wide: format === 'wide', terminal });
-        showCuts(each, cuts?.get(each) ?? [], { wide: format === 'wide', terminal });
+        showFlows(each, flowsOf(each), { wide: format === 'wide', terminal });
       }
+      if (cuts !== undefined && cuts.dependsOn.length > 0)
+        terminal.note(`what a guard may change ${dependsText(cuts.dependsOn)}`);
     }
-    const isClear = guards.every(
-      ({ restricted, directions }) => restricted.length === 0 && directions.size > 0,
-    );
-    return isClear ? EXIT.yes : EXIT.no;
+    return guards.every((each) => changesNothing(each, flowsOf(each))) ? EXIT.yes : EXIT.no;
   },
 };
+
+/** True if the guard denies something, and changes no flow that others decide about. */
+function changesNothing({ restricted, directions }: SnapshotGuard, flows: FlowsOfGuard = NO_FLOWS): boolean {
+  const { cuts, opens, unclear } = flows;
+  return directions.size > 0 && [restricted, cuts, opens, unclear].every(({ length }) => length === 0);
+}
+
+const NO_FLOWS: FlowsOfGuard = { cuts: [], opens: [], unclear: [] };
 
 function show(
   { profile, mode, guard: { directions }, made, restricted, directions: denied }: SnapshotGuard,
@@ -102,11 +114,11 @@ function show(
 function cutsIn(
   guards: readonly SnapshotGuard[],
   snapshot: Snapshot,
-  terminal: Terminal,
-): ReturnType<typeof cutsOf> | undefined {
+  { isLayered, terminal }: { readonly isLayered: boolean; readonly terminal: Terminal },
+): GuardCuts | undefined {
   terminal.progress('working out who may talk to whom');
   try {
-    return cutsOf(guards, snapshot);
+    return cutsOf(guards, snapshot, { isLayered });
   } catch (error) {
     if (!(error instanceof TooManyLinksError)) throw error;
     terminal.warn('the flows that guards cut are not listed: so many workloads may talk to each other');
@@ -116,18 +128,29 @@ function cutsIn(
   }
 }
 
-function showCuts(
+function showFlows(
   { mode }: SnapshotGuard,
-  cuts: readonly GuardCut[],
+  { cuts, opens, unclear }: FlowsOfGuard = NO_FLOWS,
+  options: { readonly wide: boolean; readonly terminal: Terminal },
+): void {
+  const [cut, open] = mode === 'Enforce' ? ['cuts', 'opens'] : ['would cut', 'would open'];
+  const flows = (list: readonly GuardedLink[]) => `${counted(list.length, 'flow')} between workloads`;
+  showList(`${cut} ${flows(cuts)} that other policies allow`, cuts, options);
+  showList(`${open} ${flows(opens)} that policies deny which are asked after it in its tier`, opens, options);
+  showList(`may change ${flows(unclear)} about which other policies can't be evaluated`, unclear, options);
+}
+
+function showList(
+  head: string,
+  list: readonly GuardedLink[],
   { wide, terminal }: { readonly wide: boolean; readonly terminal: Terminal },
 ): void {
-  if (cuts.length === 0) return;
-  const verb = mode === 'Enforce' ? 'cuts' : 'would cut';
-  terminal.print(`  ${verb} ${counted(cuts.length, 'flow')} between workloads that NetworkPolicies allow:`);
-  const shown = wide ? cuts : cuts.slice(0, MAX_SHOWN);
+  if (list.length === 0) return;
+  terminal.print(`  ${head}:`);
+  const shown = wide ? list : list.slice(0, MAX_SHOWN);
   const rows = shown.map(({ from, to, ports }) => [groupText(from), groupText(to), formatPorts(ports)]);
   terminal.print(...table(['FROM', 'TO', 'PORTS'], rows).map((line) => `  ${line}`));
-  const more = cuts.length - shown.length;
+  const more = list.length - shown.length;
   if (more > 0) terminal.print(`  and ${more} more, which -o wide lists`);
 }
 
@@ -147,7 +170,7 @@ function portsText(ports: readonly PortRange[] | undefined): string {
 
 function valueOf(
   { profile, mode, guard: { subject, directions }, made, restricted }: SnapshotGuard,
-  cuts: readonly GuardCut[] | undefined,
+  flows: FlowsOfGuard | undefined,
 ): object {
   return {
     profile: profile.metadata.name,
@@ -161,6 +184,6 @@ function valueOf(
       unresolved,
     })),
     restricted,
-    ...(cuts && { cuts }),
+    ...flows,
   };
 }

@@ -8,7 +8,7 @@ import type { ForeignRank, GuardCarrier } from '../../guards/carrier.ts';
 import { calicoSelector, labelSelectorOf } from '../selector.ts';
 import { enforcedForm, FLOW_LOGS, stagedForm } from '../staged-form.ts';
 import { compileGuardForm, unionOf } from './compile.ts';
-import { KIND, PODS_ONLY, REST, STAGED_KIND, TIER } from './policy.ts';
+import { INSTALLED_TIER, KIND, PODS_ONLY, REST, STAGED_KIND, TIER } from './policy.ts';
 
 export const CALICO_GUARD: GuardCarrier = {
   kind: KIND,
@@ -22,6 +22,7 @@ export const CALICO_GUARD: GuardCarrier = {
   requires: {
     plural: 'tiers',
     name: TIER,
+    installed: INSTALLED_TIER,
     // A tier without order is the last one.
     isRight: ({ spec }) => {
       const { order, defaultAction } = recordOf(spec);

@@ -14,6 +14,13 @@ export const STAGED_KIND = 'StagedGlobalNetworkPolicy';
  */
 export const TIER = 'segmentation';
 
+export const INSTALLED_TIER = {
+  apiVersion: 'projectcalico.org/v3',
+  kind: 'Tier',
+  metadata: { name: TIER },
+  spec: { order: 900, defaultAction: 'Pass' },
+};
+
 /** The pods of the selected namespaces. Without it, the policy would be for host endpoints too. */
 export const PODS_ONLY = "projectcalico.org/orchestrator == 'k8s'";
 

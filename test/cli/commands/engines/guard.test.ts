@@ -62,7 +62,7 @@ describe('a profile with a guard, on manifests', () => {
     assert.match(stdout, /shop +tenant +ingress from pods of any namespace on TCP 22/);
     assert.match(
       stdout,
-      /would cut 1 flow between workloads that NetworkPolicies allow:\n +FROM +TO +PORTS\n +ops\/tool +shop\/web +TCP 22\n/,
+      /would cut 1 flow between workloads that other policies allow:\n +FROM +TO +PORTS\n +ops\/tool +shop\/web +TCP 22\n/,
     );
     assert.match(
       (await cli(`guard ${enforce} -o wide`)).stdout,
@@ -87,6 +87,64 @@ describe('a profile with a guard, on manifests', () => {
       guards[0]?.directions.map(({ passes }) => passes.length),
       [1, 2],
     );
+  });
+
+  it('is shown with the flows that policies of other kinds allow and it would cut', async () => {
+    const web = '{endpointSelector: {matchLabels: {app: web}}, enableDefaultDeny: {ingress: false}';
+    const ofTool = "fromEndpoints: [{matchLabels: {'k8s:io.kubernetes.pod.namespace': ops}}]";
+    const cilium = (ports: string) =>
+      `apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: tools, namespace: shop}\nspec: ${web}, ingress: [{${ofTool}, toPorts: [${ports}]}]}\n`;
+    const others = directoryOf({
+      'cilium.yaml': cilium("{ports: [{port: '9090', protocol: TCP}]}"),
+      'requests.yaml': cilium("{ports: [{port: '9090', protocol: TCP}], rules: {http: [{method: GET}]}}"),
+    });
+    const { stdout, code } = await cli(`guard ${audit} -f ${others}/cilium.yaml`);
+    assert.equal(code, 1);
+    assert.match(stdout, /would cut 1 flow [^\n]+:\n[^\n]+\n +ops\/tool +shop\/web +TCP 22, 9090\n/);
+    const alone = await cli(`guard ${audit} -f ${others}/cilium.yaml --only-network-policies`);
+    assert.match(alone.stdout, /ops\/tool +shop\/web +TCP 22\n/);
+    const requests = await cli(`guard ${audit} -f ${others}/requests.yaml`);
+    assert.match(
+      requests.stdout,
+      /would cut 1 flow [^]*TCP 22\n {2}may change 1 flow between workloads about which other policies can't be evaluated:\n[^\n]+\n +ops\/tool +shop\/web +TCP 9090\n/,
+    );
+    assert.match(
+      requests.stderr,
+      /what a guard may change depends on CiliumNetworkPolicy shop\/tools, spec\.ingress\[0\] \(requests/,
+    );
+  });
+
+  it('is shown with what policies before it decide, and what those after it no longer deny', async () => {
+    const admin = (action: string, priority: number) =>
+      'apiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\nmetadata: {name: other}\nspec:\n' +
+      `  tier: Admin\n  priority: ${priority}\n  subject: {namespaces: {matchLabels: {team: shop}}}\n` +
+      `  ingress: [{action: ${action}, from: [{namespaces: {}}]}]\n`;
+    const others = directoryOf({
+      'before.yaml': admin('Accept', 10),
+      'after.yaml': admin('Deny', 900),
+      'beside.yaml':
+        'apiVersion: v1\nkind: Pod\nmetadata: {name: beside, namespace: shop}\nspec: {containers: [{name: a, image: a}]}\n',
+    });
+    const before = await cli(`guard ${audit} -f ${others}/before.yaml`);
+    assert.doesNotMatch(before.stdout, /flows? between/);
+    const after = await cli(`guard ${audit} -f ${others}/after.yaml -f ${others}/beside.yaml`);
+    assert.doesNotMatch(after.stdout, /would cut/);
+    assert.match(
+      after.stdout,
+      /would open 3 flows between workloads that policies deny which are asked after it in its tier:\n[^\n]+\n +shop\/beside +shop\/web +all ports\n +shop\/web +shop\/beside +all ports\n/,
+    );
+  });
+
+  it('is shown on Calico as in the tier that the operator is installed with', async () => {
+    const { stdout } = await cli(`guard ${audit} --config ${directory}/calico.cfg`);
+    assert.match(stdout, /would cut 1 flow [^\n]+:\n[^\n]+\n +ops\/tool +shop\/web +TCP 22\n/);
+    const explained = (from: string) =>
+      cli(`explain ${from} shop/deploy/web --port 22 ${enforce} --config ${directory}/calico.cfg`);
+    assert.match(
+      (await explained('ops/deploy/tool')).stdout,
+      /✗ Ingress +denied by GlobalNetworkPolicy segmentation\.shop\.guard, spec\.ingress\[\d\]/,
+    );
+    assert.match((await explained('shop/deploy/web')).stdout, /^ALLOWED/);
   });
 
   it('lists the first flows that it would cut, and counts the rest', async () => {
