@@ -81,17 +81,29 @@ export function unstagedMessage(
 }
 
 /** The message about a written guard: it is stored, and the administrator says that an engine enforces it. */
+interface WrittenAmong {
+  readonly kind: GuardCarrier['kind'];
+  /** The policies of the same tier that are asked before the guard, and may decide. */
+  readonly before: readonly string[];
+  /** Those that are asked after it. */
+  readonly after: readonly string[];
+}
+
 export function writtenMessage(
   policy: string,
   priority: number,
-  { kind, before }: { readonly kind: GuardCarrier['kind']; readonly before: readonly string[] },
+  { kind, before, after }: WrittenAmong,
 ): string {
   const first =
     before.length === 0
       ? ''
       : `; ${shortList(before)} ${before.length === 1 ? 'decides' : 'decide'} before it, and may accept what it denies`;
+  const last =
+    after.length === 0
+      ? ''
+      : `; ${shortList(after)} ${after.length === 1 ? 'comes' : 'come'} after it, and ${after.length === 1 ? 'is' : 'are'} not asked about what it passes`;
   return (
-    `${kind} ${policy} is stored with priority ${priority}${first}; that the network engine enforces this kind is the word of the ` +
+    `${kind} ${policy} is stored with priority ${priority}${first}${last}; that the network engine enforces this kind is the word of the ` +
     "operator's configuration, and nothing has tried it"
   );
 }

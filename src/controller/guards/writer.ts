@@ -4,7 +4,7 @@ import type { PolicyType } from '../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import { PROFILES } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
-import type { CompiledGuard, GuardCarrier, GuardForm } from '../../engines/guards/carrier.ts';
+import type { CompiledGuard, ForeignRank, GuardCarrier, GuardForm } from '../../engines/guards/carrier.ts';
 import { freeGuardName, guardObject, isSameGuard, replacedGuard } from '../../engines/guards/objects.ts';
 import { isSameForm, planGuard } from '../../engines/guards/plan.ts';
 import { choosePriority, GAP, type PriorityRange } from '../../engines/guards/priority.ts';
@@ -219,12 +219,15 @@ export class GuardWriter {
       const standing = lacking ?? waiting('Progressing', 'the guard is being written');
       return { kind: 'settled', standing: { ...standing, ...carriedBy }, directions };
     }
-    const before = objects
-      .foreign()
-      .filter(({ rank }) => rank !== undefined && rank.precludes && rank.priority < priority)
-      .sort(byName)
-      .map(({ name }) => name);
-    const message = writtenMessage(policy, priority, { kind: carrier.kind, before });
+    const namesOf = (isChosen: (rank: ForeignRank) => boolean) =>
+      objects
+        .foreign()
+        .filter(({ rank }) => rank !== undefined && isChosen(rank))
+        .sort(byName)
+        .map(({ name }) => name);
+    const before = namesOf((rank) => rank.precludes && rank.priority < priority);
+    const after = namesOf((rank) => rank.priority > priority);
+    const message = writtenMessage(policy, priority, { kind: carrier.kind, before, after });
     return { kind: 'settled', standing: { ...holds('Written', message), ...carriedBy }, directions };
   }
 

@@ -254,10 +254,15 @@ type Policy = KubeObject & {
     await becomes('Written');
   });
 
-  it('says which foreign policies decide before it, or have its priority', async () => {
+  it('says which foreign policies come before it and after it, or have its priority', async () => {
     const { priority } = (await policy()).spec;
     await foreign(`${box.id}-first`, 3, 'Accept');
-    await becomes('Written', /-first decides before it/);
+    await foreign(`${box.id}-last`, 900, 'Deny');
+    await becomes(
+      'Written',
+      /-first decides before it.*-last comes after it, and is not asked about what it/,
+    );
+    await plane.admin.send('DELETE', `${PATH}/${box.id}-last`);
     await foreign(`${box.id}-same`, priority, 'Deny');
     await becomes('PriorityTaken', /-same has the guard's priority/);
     await plane.admin.send('DELETE', `${PATH}/${box.id}-same`);
