@@ -103,6 +103,18 @@ export function obstacleText({ obstacle, direction, own, other }: SuggestionObst
   switch (obstacle.kind) {
     case 'no-address':
       return `only an ipBlock with the addresses of its nodes could allow ${other.label}, which is on the host network; they are not known here`;
+    case 'tunnel': {
+      const { port, profile, asksForTunnels } = obstacle;
+      const carried = `no connection is suggested for the ${direction.toLowerCase()} of ${own.label}: port ${port} carries connections between pods of the mesh`;
+      if (direction === 'Egress')
+        return `${carried}, and only the destination tells their ports apart; add an egress rule to ${other.label} without ports to ${KIND} ${profile}`;
+      if (asksForTunnels)
+        return `${carried}, and its egress rule would have ports; add an ingress rule from ${other.label} with these ports to ${KIND} ${profile}`;
+      return (
+        `${carried}, and NetworkPolicies can't tell the ports behind it apart; set baseline.mesh: Allow and mesh.authorization: Enforce in ` +
+        `${KIND} ${profile}, by which the mesh does, and add an ingress rule from ${other.label} with these ports`
+      );
+    }
     case 'open-pods':
       return (
         `no policy is suggested for the ${direction.toLowerCase()} of ${own.label}: it would isolate ` +

@@ -6,6 +6,7 @@ import { type Obstacle, type Remedy, remedyFor } from '../../../analysis/remedy/
 import { RemedyCluster } from '../../../analysis/remedy/remedy-cluster.ts';
 import type { NetworkPolicy, PolicyType } from '../../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../../api/profile.ts';
+import { asksForTunnels } from '../../../policy/mesh.ts';
 import { type FlowEnd, labelOf } from '../../snapshot/flow-ends.ts';
 import { type WorkloadPod, workloadKey } from '../../../snapshot/pods.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
@@ -24,9 +25,21 @@ export interface WorkloadLabel extends NewLabel {
   readonly workload: string;
 }
 
+/** Why nothing is suggested. */
+type SuggestionReason =
+  | Obstacle
+  /** A connection of the profile would have a rule with ports for flows that a tunnel carries. */
+  | {
+      readonly kind: 'tunnel';
+      readonly port: number;
+      readonly profile: string;
+      /** True if the profile asks for policies of the mesh, which tell the ports behind the tunnel apart. */
+      readonly asksForTunnels: boolean;
+    };
+
 /** An end for which nothing can be suggested. */
 export interface SuggestionObstacle {
-  readonly obstacle: Obstacle;
+  readonly obstacle: SuggestionReason;
   readonly direction: PolicyType;
   /** The end that denies. */
   readonly own: FlowEnd;
@@ -113,6 +126,11 @@ class SuggestionSession implements Suggestions {
     const [own, other] = direction === 'Egress' ? [from, to] : [to, from];
     const [subjects, peers] = [this.#podsOfWorkload(own), this.#podsOfWorkload(other)];
     const profile = connected ?? this.#profilesOf(group, direction)[0];
+    const tunnel = profile && this.#tunnelBefore(profile, direction, first);
+    if (tunnel !== undefined) {
+      this.obstacles.push({ obstacle: tunnel, direction, own, other });
+      return false;
+    }
     const result = remedyFor({
       direction,
       subjects,
@@ -137,6 +155,19 @@ class SuggestionSession implements Suggestions {
     else this.#takeName(remedy.policy);
     this.suggestions.push({ remedy, from, to, labels: workloadLabels(remedy, own, other) });
     return remedy.kind === 'connection';
+  }
+
+  /** The tunnel that carries the flow, if a connection of the profile would not open it, or would have an egress rule with ports. */
+  #tunnelBefore(
+    profile: SegmentationProfile,
+    direction: PolicyType,
+    { from, explanation: { tunnelPort: port } }: Answer,
+  ): SuggestionReason | undefined {
+    if (port === undefined) return undefined;
+    const hasEgress = profile.spec.isolation.includes('Egress') && this.#selects(profile, from.namespace);
+    const isAsking = asksForTunnels(profile.spec);
+    if (direction === 'Ingress' && isAsking && !hasEgress) return undefined;
+    return { kind: 'tunnel', port, profile: profile.metadata.name, asksForTunnels: isAsking };
   }
 
   /** All pods of an end's workload, also if one of its pods was named: rules are for workloads. */

@@ -231,6 +231,41 @@ spec: {podSelector: {}, policyTypes: [Ingress], ingress: [{from: [{podSelector: 
     assert.match(open, /Ingress {2}allowed by rule 1 of NetworkPolicy shop\/tunnel/);
   });
 
+  it('gets no suggestion of a connection whose egress rule the tunnel can not carry', async () => {
+    const profile = (spec: string) => `
+apiVersion: segmentation.dev/v1alpha1
+kind: SegmentationProfile
+metadata: {name: shop}
+spec:
+  namespaceSelector: {matchLabels: {istio.io/dataplane-mode: ambient}}
+  baseline: {dns: Deny, admissionWebhooks: Deny, mesh: Allow}
+  ${spec}
+`;
+    const profiles = directoryOf({
+      'both.yaml': profile('mesh: {authorization: Enforce}'),
+      'without-mesh.yaml': profile('isolation: [Ingress]'),
+      'ingress.yaml': profile('isolation: [Ingress]\n  mesh: {authorization: Enforce}'),
+    });
+    const explained = async (file: string) => {
+      const { stdout, stderr } = await cli(`${flow} -f ${profiles}/${file}`);
+      return stdout + stderr;
+    };
+    const both = await explained('both.yaml');
+    assert.doesNotMatch(both, /connections:/);
+    assert.match(both, /add an egress rule to shop\/pod\/web without ports to SegmentationProfile shop/);
+    assert.match(
+      both,
+      /add an ingress rule from shop\/pod\/cart with these ports to SegmentationProfile shop/,
+    );
+    const unsaid = await explained('without-mesh.yaml');
+    assert.doesNotMatch(unsaid, /connections:/);
+    assert.match(
+      unsaid,
+      /set baseline\.mesh: Allow and mesh\.authorization: Enforce in SegmentationProfile shop/,
+    );
+    assert.match(await explained('ingress.yaml'), /connections:[^]*port: 8080/);
+  });
+
   it('is checked by them, and is a link of a matrix', async () => {
     assert.equal((await cli(`check ${files}/flows.yaml -f ${files}/pods.yaml`)).code, 1);
     const all = `-f ${files}/pods.yaml -f ${files}/tunnel.yaml`;
