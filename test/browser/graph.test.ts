@@ -60,6 +60,28 @@ describePage('the graph page in a browser', (at) => {
     assert.equal((await hash()).get('from'), CHECKOUT);
   });
 
+  it('names the policies of other kinds that decide about a pair', async () => {
+    const [guard, other] = ['ClusterNetworkPolicy shop.guard', `CiliumNetworkPolicy ${EVIL}`];
+    const nameOf = (index: number) => SHOP_REACH.groups[index]?.name;
+    const reach: Reach = {
+      ...SHOP_REACH,
+      links: SHOP_REACH.links.map((link) =>
+        nameOf(link.from) === 'checkout' && nameOf(link.to) === 'payments'
+          ? { ...link, layers: [{ kind: 'CiliumNetworkPolicy', name: EVIL }] }
+          : link,
+      ),
+    };
+    const html = toHtml(reach, { title: 'Links', source: 'test', view: 'graph', layers: [other, guard] });
+    await at.open(html, { from: CHECKOUT, to: PAYMENTS });
+    const decided = await details();
+    assert.ok(decided.includes(`decide about some of these ports, or may: ${other}. kubectl`), decided);
+    assert.ok(!decided.includes(guard));
+    await at.open(html, { from: 'checkout', to: 'payments' });
+    assert.ok((await details()).includes(other));
+    await at.open(html, { from: 'checkout/Deployment/cart', to: PAYMENTS });
+    assert.ok((await details()).includes(`Policies of other kinds may deny it too: ${other}, ${guard}.`));
+  });
+
   it('names the policies that deny a pair', async () => {
     await open(SHOP_REACH, { from: 'checkout/Deployment/cart', to: PAYMENTS });
     const said = await details();

@@ -5,7 +5,8 @@
 import { createHash } from 'node:crypto';
 import { EVERY_PORT, formatPorts } from '../../analysis/model/ports.ts';
 import type { Namespace } from '../../analysis/cluster.ts';
-import type { Reach, ReachRule } from '../../analysis/reach.ts';
+import type { GroupLink, Reach, ReachRule } from '../../analysis/reach.ts';
+import { layerObjectText } from '../commands/explain/layer-text.ts';
 import { SCRIPT, STYLE } from '../generated/page.ts';
 import { linkPorts, originsOf, profileOf, type RuleOrigin } from './model.ts';
 import type { PageAudit } from '../findings/page-audit.ts';
@@ -82,7 +83,7 @@ export function pageData(
     view,
     ...(audit && { audit }),
     ...(seen && { seen }),
-    ...(layers.length > 0 && { layers }),
+    ...(layers.length > 0 && { layers, ...linkLayersOf(links, layers) }),
     ...(maxLinks !== undefined && { maxLinks }),
     labels: pageLabels(namespaces),
     groups: groups.map(({ namespace, kind, name, pods, hostNetwork, isolated, selectedBy }) => ({
@@ -114,6 +115,22 @@ export function pageData(
       };
     }),
   };
+}
+
+/** @param names all policies of other kinds */
+function linkLayersOf(links: Reach['links'], names: readonly string[]): Pick<PageData, 'linkLayers'> {
+  if (links.every(({ layers }) => layers === undefined)) return {};
+  const indices = new Map(names.map((name, index) => [name, index]));
+  const sets: number[][] = [[]];
+  const known = new Map<GroupLink['layers'], number>([[undefined, 0]]);
+  const setOf = (layers: GroupLink['layers']) => {
+    const found = known.get(layers);
+    if (found !== undefined) return found;
+    const made = sets.push((layers ?? []).flatMap((each) => indices.get(layerObjectText(each)) ?? [])) - 1;
+    known.set(layers, made);
+    return made;
+  };
+  return { linkLayers: { links: links.map(({ layers }) => setOf(layers)), sets } };
 }
 
 /** The labels of which a value is on two namespaces or more, sorted by key. */

@@ -72,6 +72,13 @@ export interface PageSeen {
   readonly flows: readonly PageFlow[];
 }
 
+export interface PageLinkLayers {
+  /** Distinct sets of policies of other kinds, as indices in `layers`; the first is empty. */
+  readonly sets: readonly (readonly number[])[];
+  /** For each link the index of its set. */
+  readonly links: readonly number[];
+}
+
 export interface PageData {
   readonly title: string;
   /** Where and when the objects were read. */
@@ -92,5 +99,7 @@ export interface PageData {
   readonly policies: readonly PagePolicy[];
   /** Policies of other kinds that links go by; absent if there are none. */
   readonly layers?: readonly string[];
+  /** Those that decide about each link; absent if they decide about none. */
+  readonly linkLayers?: PageLinkLayers;
   readonly labels: readonly PageLabel[];
 }

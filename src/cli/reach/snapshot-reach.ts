@@ -76,13 +76,13 @@ export function pageReach(
 ): PageReach {
   terminal.progress('working out who may talk to whom');
   try {
-    return { reach: reachOf(snapshot, { namespace, maxLinks, layers }) };
+    return { reach: reachOf(snapshot, { namespace, maxLinks, layers, namesLayers: true }) };
   } catch (error) {
     if (!(error instanceof TooManyLinksError)) throw error;
     terminal.warn(
       `more than ${maxLinks} links between workloads are allowed: the page shows those between namespaces; narrow it by -n`,
     );
-    return { reach: reachOf(snapshot, { by: 'namespace', namespace, layers }), maxLinks };
+    return { reach: reachOf(snapshot, { by: 'namespace', namespace, layers, namesLayers: true }), maxLinks };
   } finally {
     terminal.progress('');
   }

@@ -27,6 +27,8 @@ export interface Link {
   readonly everyPort: boolean;
   /** True if only some of their pods may use the ports. */
   readonly partial: boolean;
+  /** The policies of other kinds that decide about some of the ports, or may. */
+  readonly layers: readonly string[];
 }
 
 /** A policy that isolates an end of a pair. */
@@ -40,6 +42,8 @@ export interface IsolatingPolicy {
 interface LinkParts {
   /** Indices in the data's ports. */
   readonly ports: Set<number>;
+  /** Indices in the data's sets of policies of other kinds. */
+  readonly layers: Set<number>;
   partial: boolean;
   /** Number of links. */
   count: number;
@@ -167,7 +171,7 @@ export class Model {
     const nodeOf = new Map<number, Node>();
     for (const node of nodes) for (const group of node.groups) nodeOf.set(group, node);
     const collected = new Map<Node, Map<Node, LinkParts>>();
-    const { links } = this.data;
+    const { links, linkLayers } = this.data;
     for (let at = 0; at < links.length; at += 3) {
       const [from, to, packed = 0] = [
         nodeOf.get(links[at] ?? -1),
@@ -177,22 +181,37 @@ export class Model {
       if (from === undefined || to === undefined) continue;
       const row = collected.get(from) ?? new Map<Node, LinkParts>();
       collected.set(from, row);
-      const entry = row.get(to) ?? { ports: new Set<number>(), partial: false, count: 0 };
+      const entry = row.get(to) ?? {
+        ports: new Set<number>(),
+        layers: new Set<number>(),
+        partial: false,
+        count: 0,
+      };
       row.set(to, entry);
       entry.ports.add(packed >> 1);
+      entry.layers.add(linkLayers?.links[at / 3] ?? 0);
       entry.partial ||= (packed & 1) === 1;
       entry.count++;
     }
     const result = new Map<Node, Map<Node, Link>>();
     for (const [from, row] of collected) {
-      const links = [...row].map(([to, { ports, partial, count }]): [Node, Link] => {
+      const links = [...row].map(([to, { ports, layers, partial, count }]): [Node, Link] => {
         const all = from.groups.length * to.groups.length;
         const texts = [...ports].map((index) => this.data.ports[index] ?? '');
-        return [to, createLink(from, to, texts, partial || count < all || ports.size > 1)];
+        const isPartial = partial || count < all || ports.size > 1;
+        const parts = { texts, partial: isPartial, layers: this.#layersOf(layers) };
+        return [to, createLink(from, to, parts)];
       });
       result.set(from, new Map(links));
     }
     return result;
+  }
+
+  /** The names of policies of other kinds. @param sets indices of sets of them */
+  #layersOf(sets: ReadonlySet<number>): string[] {
+    const { layers = [], linkLayers } = this.data;
+    const indices = new Set([...sets].flatMap((each) => linkLayers?.sets[each] ?? []));
+    return [...indices].sort((a, b) => a - b).map((index) => layers[index] ?? '');
   }
 }
 
@@ -201,13 +220,18 @@ function joinLinks(from: Node, to: Node, links: readonly Link[]): Link {
   const texts = new Set(links.map(({ ports }) => ports));
   const all = from.groups.length * to.groups.length;
   const partial = links.length < all || texts.size > 1 || links.some((link) => link.partial);
-  return createLink(from, to, [...texts], partial);
+  const layers = [...new Set(links.flatMap((link) => link.layers))].sort();
+  return createLink(from, to, { texts: [...texts], partial, layers });
 }
 
-function createLink(from: Node, to: Node, texts: readonly string[], partial: boolean): Link {
+function createLink(
+  from: Node,
+  to: Node,
+  { texts, ...parts }: Pick<Link, 'partial' | 'layers'> & { readonly texts: readonly string[] },
+): Link {
   const everyPort = texts.includes('all ports');
   const ports = everyPort ? 'all ports' : texts.join('; ');
-  return { from, to, ports, everyPort, partial };
+  return { from, to, ports, everyPort, ...parts };
 }
 
 function workloadNode({ ns, kind, name, pods, host, isolated }: PageGroup, index: number): Node {

@@ -158,7 +158,7 @@ export function pairDetails(
     seen && seenFlows(seen, from, to),
     endDetails(model, 'egress', from, to),
     endDetails(model, 'ingress', to, from),
-    layersNote(model),
+    !same && layersNote(model, link),
     between.length > 0 && workloadList(between, select),
   );
 }
@@ -166,12 +166,19 @@ export function pairDetails(
 /** The beginning of the ports of a link of which nobody can tell if they are allowed. */
 const UNKNOWN = 'unknown: ';
 
-/** The policies of other kinds that links go by: their rules are not on the page. */
-function layersNote({ data: { layers = [] } }: Model): HTMLElement | undefined {
+/** The policies of other kinds by which a pair goes: their rules are not on the page. */
+function layersNote({ data: { layers = [] } }: Model, link: Link | undefined): HTMLElement | undefined {
   if (layers.length === 0) return undefined;
-  const text = `Links go by policies of other kinds too: ${shortList(layers)}. kubectl segmentation explain names the rule that decides.`;
+  const text =
+    link === undefined
+      ? `Policies of other kinds may deny it too: ${shortList(layers)}. ${EXPLAIN}`
+      : link.layers.length === 0
+        ? 'No policy of another kind decides about these ports.'
+        : `Policies of other kinds decide about some of these ports, or may: ${shortList(link.layers)}. ${EXPLAIN}`;
   return h('p', { class: 'note' }, text);
 }
+
+const EXPLAIN = 'kubectl segmentation explain names the rule that decides.';
 
 /** Flows that were seen between a pair of nodes, the most frequent first. */
 function seenFlows(seen: Seen, from: Node, to: Node): HTMLElement {

@@ -223,6 +223,17 @@ describe('a link of a matrix and a graph', () => {
     assert.match(await of('graph -o dot'), /\(CiliumNetworkPolicy shop\/tool\)"/);
   });
 
+  it('names them on the page', async () => {
+    const { stdout } = await cli(`graph --without-findings ${input}`);
+    const { groups, links, layers, linkLayers } = pageDataOf(stdout);
+    assert.deepEqual(layers, ['CiliumNetworkPolicy shop/tool']);
+    const named = linkLayers?.links.flatMap((set, index) => {
+      const [from, to] = [links[3 * index], links[3 * index + 1]].map((at) => groups[at ?? -1]?.name);
+      return set === 0 ? [] : [[from, to, linkLayers.sets[set]]];
+    });
+    assert.deepEqual(named, [['tool', 'web', [0]]]);
+  });
+
   it('has no such names without policies of other kinds', async () => {
     assert.doesNotMatch((await cli(`matrix -o wide -f ${directory}/places.yaml`)).stdout, /DECIDED BY/);
   });
