@@ -21,6 +21,8 @@ import { groupKey, type GroupName } from './group.ts';
 import type { Effect } from './layers/decision.ts';
 import { isUncertain, type LayeredView, type LayerObject, type StandInRole } from './layers/layered-view.ts';
 import { BoundsOfEnd, type OtherEnd, type PortBounds, type RuleMatch } from './layers/port-bounds.ts';
+import { ClassRows } from './model/class-rows.ts';
+import { InternedBounds, type KnownBounds } from './model/interned-bounds.ts';
 import { classify, type PodClass } from './model/pod-classes.ts';
 import { PolicyIndex } from './model/policy-index.ts';
 import { formatRulePorts, type PortMask, type PortRange, PortSpace } from './model/ports.ts';
@@ -114,6 +116,10 @@ class ReachBuilder {
   /** Equal peers have equal keys. */
   readonly #peerKeys: ReadonlyMap<CompiledPeer, string>;
   readonly #classes: readonly PodClass[];
+  /** The groups with pods that a peer selects, by the key of the peer. */
+  readonly #groupsBySelection: ReadonlyMap<string, ReadonlySet<number>>;
+  readonly #known = new InternedBounds();
+  readonly #rows = new Map<IPFamily, RowsOfFamily>();
   readonly #ports: PortSpace;
   readonly #maxLinks: number;
   readonly #namesLayers: boolean;
@@ -155,6 +161,7 @@ class ReachBuilder {
       policyNumbers: this.#numbers,
       peerKeys: this.#peerKeys,
     });
+    this.#groupsBySelection = groupsBySelection(this.#classes);
   }
 
   result(): Reach {
@@ -210,62 +217,80 @@ class ReachBuilder {
 
   /** The links between groups of pods. The ports of a link are the union over the classes of its groups. */
   #podLinks(): GroupLink[] {
-    const masks = new Map<IPFamily, { readonly out: PairMasks; readonly in: PairMasks }>();
-    for (const family of [4, 6] as const) {
-      masks.set(family, { out: this.#masks('Egress', family), in: this.#masks('Ingress', family) });
-    }
     const links: GroupLink[] = [];
-    const sources = Map.groupBy(this.#classes.entries(), ([, { group }]) => group);
-    // A row of links at a time: the pairs of a large cluster are more than a map can hold.
-    for (const [from, members] of sources) {
-      const row = new Map<number, Union>();
-      for (const [a, source] of members) {
-        for (const [b, destination] of this.#classes.entries()) {
-          const to = destination.group;
-          if (this.#isWanted[from] !== true && this.#isWanted[to] !== true) continue;
-          // A class of one pod has no other pod of its class to talk to.
-          if (a === b && !source.hasSeveral) continue;
-          let [least, most]: [PortMask, PortMask] = [0n, 0n];
-          for (const family of familiesOf(source, destination)) {
-            const both = masks.get(family);
-            if (both === undefined) continue;
-            const [out, into] = [both.out(a, b), both.in(b, a)];
-            least |= out.least & into.least;
-            most |= out.most & into.most;
-          }
-          const union = add(row, to, { least, most });
-          if (this.#namesLayers && most !== 0n)
-            for (const family of familiesOf(source, destination))
-              for (const [direction, own, other] of [
-                ['Egress', source, destination],
-                ['Ingress', destination, source],
-              ] as const)
-                this.#addDeciders(union, own, direction, this.#endFor(own, direction, other, family));
-        }
+    const groups = [...Map.groupBy(this.#classes.keys(), (index) => this.#classes[index]?.group ?? -1)];
+    for (const [from, sources] of groups) {
+      for (const [to, destinations] of groups) {
+        if (this.#isWanted[from] !== true && this.#isWanted[to] !== true) continue;
+        const union = this.#unionOf(sources, destinations);
+        if (union !== undefined) links.push(...this.#link(from, to, union));
       }
-      for (const [to, union] of row) links.push(...this.#link(from, to, union));
       if (links.length > this.#maxLinks) throw new TooManyLinksError(`more than ${this.#maxLinks} links`);
     }
     return links;
   }
 
-  /** Returns a look-up of the ports that the policies of one class allow with another. Classes of equal policies share rows. */
-  #masks(direction: PolicyType, family: IPFamily): PairMasks {
-    const rows = new Map<string, readonly PortBounds[]>();
-    const ofClass = this.#classes.map((own) => {
-      const key = own.policyKeys[direction];
-      let row = rows.get(key);
-      if (row === undefined) {
-        row = this.#classes.map((other) => this.#open(own, direction, other, family));
-        rows.set(key, row);
+  /** The ports between classes of two groups; undefined if no two pods differ. */
+  #unionOf(sources: readonly number[], destinations: readonly number[]): Union | undefined {
+    let union: Union | undefined;
+    for (const a of sources) {
+      for (const b of destinations) {
+        const [source, destination] = [this.#classes[a], this.#classes[b]];
+        if (source === undefined || destination === undefined) continue;
+        // A class of one pod has no other pod of its class to talk to.
+        if (a === b && !source.hasSeveral) continue;
+        let open: KnownBounds | undefined;
+        for (const family of familiesOf(source, destination)) {
+          const both = this.#between(a, b, family);
+          open = open === undefined ? both : this.#known.either(open, both);
+        }
+        open ??= this.#known.of(NO_PORTS);
+        if (union === undefined) union = { ...open, first: open, partial: false };
+        else if (open !== union.first) addTo(union, open);
+        if (this.#namesLayers && open.most !== 0n) this.#addDecidersBetween(union, a, b);
       }
-      return row;
-    });
-    return (own, other) => ofClass[own]?.[other] ?? NO_PORTS;
+    }
+    return union;
   }
 
-  #open(own: PodClass, direction: PolicyType, other: PodClass, family: IPFamily): PortBounds {
-    return this.#allowed(own.selecting[direction], direction, this.#endFor(own, direction, other, family));
+  /** The ports that the policies of both classes allow. */
+  #between(source: number, destination: number, family: IPFamily): KnownBounds {
+    const { Egress, Ingress } = this.#rowsOf(family);
+    const out = Egress.at(source, destination);
+    const into = Ingress.at(destination, source);
+    return out === undefined || into === undefined
+      ? this.#known.of(NO_PORTS)
+      : this.#known.both(out.open, into.open);
+  }
+
+  #rowsOf(family: IPFamily): RowsOfFamily {
+    let rows = this.#rows.get(family);
+    if (rows === undefined) {
+      const rowsOf = (direction: PolicyType) =>
+        new ClassRows<EndDecision>(this.#classes, {
+          direction,
+          family,
+          peerKeys: this.#peerKeys,
+          decide: (own, other) => {
+            const end = this.#endFor(own, direction, other, family);
+            const policies = own.selecting[direction];
+            const open = this.#known.of(this.#allowed(policies, direction, end));
+            return { open, ...(this.#namesLayers && { deciders: this.#decidersOf(own, direction, end) }) };
+          },
+        });
+      this.#rows.set(family, (rows = { Egress: rowsOf('Egress'), Ingress: rowsOf('Ingress') }));
+    }
+    return rows;
+  }
+
+  #addDecidersBetween(union: Union, a: number, b: number): void {
+    const [source, destination] = [this.#classes[a], this.#classes[b]];
+    if (source === undefined || destination === undefined) return;
+    for (const family of familiesOf(source, destination)) {
+      const { Egress, Ingress } = this.#rowsOf(family);
+      addDeciders(union, Egress.at(a, b)?.deciders);
+      addDeciders(union, Ingress.at(b, a)?.deciders);
+    }
   }
 
   /** The other end as the rules of a class see it. */
@@ -282,10 +307,15 @@ class ReachBuilder {
     return { matchOf, portsOf, every: this.#ports.every };
   }
 
-  #addDeciders(union: Union, { selecting }: PodClass, direction: PolicyType, other: OtherEnd): void {
+  /** The rules of layers that decide about the other end; undefined if there are none. */
+  #decidersOf(
+    { selecting }: PodClass,
+    direction: PolicyType,
+    other: OtherEnd,
+  ): readonly StandInRole[] | undefined {
     const policies = selecting[direction];
-    if (!policies.some(({ policy }) => this.#roles.has(policy))) return;
-    for (const role of this.#boundsOf(policies, direction).deciders(other)) union.deciders.add(role);
+    if (!policies.some(({ policy }) => this.#roles.has(policy))) return undefined;
+    return this.#boundsOf(policies, direction).deciders(other);
   }
 
   /** The objects of the roles, sorted. */
@@ -313,7 +343,7 @@ class ReachBuilder {
         ports: least === 0n ? [] : this.#ports.rangesOf(least),
         ...(unknown !== 0n && { unknown: this.#ports.rangesOf(unknown) }),
         partial,
-        ...(deciders.size > 0 && { layers: this.#objectsOf(deciders) }),
+        ...(deciders !== undefined && deciders.size > 0 && { layers: this.#objectsOf(deciders) }),
       },
     ];
   }
@@ -327,7 +357,8 @@ class ReachBuilder {
           const end = this.#blockEnd(own, direction, block);
           const bounds = this.#allowed(own.selecting[direction], direction, end);
           const each = add(union, own.group, bounds);
-          if (this.#namesLayers && bounds.most !== 0n) this.#addDeciders(each, own, direction, end);
+          if (this.#namesLayers && bounds.most !== 0n)
+            addDeciders(each, this.#decidersOf(own, direction, end));
         }
         return [...union].flatMap(([group, each]) => {
           const [from, to] = direction === 'Ingress' ? [width + index, group] : [group, width + index];
@@ -377,13 +408,11 @@ class ReachBuilder {
   #groupsOf(peers: Rule['peers']): ReachRule['peers'] {
     if (peers === 'any') return 'any';
     const keys = peers.map((peer) => this.#peerKeys.get(peer) ?? '');
-    const groups = this.#classes
-      .filter((each) => keys.some((key) => each.peers.has(key)))
-      .map(({ group }) => group);
+    const groups = keys.flatMap((key) => [...(this.#groupsBySelection.get(key) ?? [])]);
     const blocks = this.#blocks.flatMap((block, index) =>
       peers.some((peer) => covers(peer, block)) ? [this.#names.length + index] : [],
     );
-    return [...new Set([...groups, ...blocks])];
+    return [...new Set([...groups, ...blocks])].sort((a, b) => a - b);
   }
 }
 
@@ -392,8 +421,14 @@ function allRules(policy: NetworkPolicy): Rule[] {
   return DIRECTIONS.flatMap((each) => compiled[each] ?? []);
 }
 
-/** From the class whose policies decide and the class at the other end to the allowed ports. */
-type PairMasks = (own: number, other: number) => PortBounds;
+/** The decision of the policies of one class about another one. */
+interface EndDecision {
+  readonly open: KnownBounds;
+  /** The rules of layers that decide about some ports; absent if there are none, or if nobody asks. */
+  readonly deciders?: readonly StandInRole[] | undefined;
+}
+
+type RowsOfFamily = Readonly<Record<PolicyType, ClassRows<EndDecision>>>;
 
 const NO_PORTS: PortBounds = { least: 0n, most: 0n };
 
@@ -403,21 +438,42 @@ interface Union {
   /** The ports of the first pair of classes, with which those of the others are compared. */
   readonly first: PortBounds;
   partial: boolean;
-  /** The rules of layers that decide about some of the ports. */
-  readonly deciders: Set<StandInRole>;
+  /** The rules of layers that decide about some of the ports; absent if there are none. */
+  deciders?: Set<StandInRole>;
 }
 
 function add(union: Map<number, Union>, key: number, open: PortBounds): Union {
   const known = union.get(key);
   if (known === undefined) {
-    const made = { ...open, first: open, partial: false, deciders: new Set<StandInRole>() };
+    const made: Union = { ...open, first: open, partial: false };
     union.set(key, made);
     return made;
   }
-  known.least |= open.least;
-  known.most |= open.most;
-  known.partial ||= open.least !== known.first.least || open.most !== known.first.most;
+  addTo(known, open);
   return known;
+}
+
+function addTo(union: Union, open: PortBounds): void {
+  union.least |= open.least;
+  union.most |= open.most;
+  union.partial ||= open.least !== union.first.least || open.most !== union.first.most;
+}
+
+function addDeciders(union: Union, deciders: readonly StandInRole[] = []): void {
+  if (deciders.length === 0) return;
+  union.deciders ??= new Set();
+  for (const role of deciders) union.deciders.add(role);
+}
+
+function groupsBySelection(classes: readonly PodClass[]): ReadonlyMap<string, ReadonlySet<number>> {
+  const found = new Map<string, Set<number>>();
+  for (const { group, peers } of classes)
+    for (const key of peers.keys()) {
+      const known = found.get(key);
+      if (known === undefined) found.set(key, new Set([group]));
+      else known.add(group);
+    }
+  return found;
 }
 
 /** Any address stands for those that no rule names. */
@@ -446,12 +502,17 @@ function blocksOf(rules: readonly Rule[]): AddressBlock[] {
   return [...distinct.values()];
 }
 
+const ONLY_IPV4: readonly IPFamily[] = [4];
+const ONLY_IPV6: readonly IPFamily[] = [6];
+const BOTH_FAMILIES: readonly IPFamily[] = [4, 6];
+
 /** The families in which pods of two classes can talk. A pending pod may get an address of any family. */
-function familiesOf(from: PodClass, to: PodClass): readonly IPFamily[] {
-  if (from.families.length === 0 && to.families.length === 0) return [4];
-  if (from.families.length === 0) return to.families;
-  if (to.families.length === 0) return from.families;
-  return from.families.filter((family) => to.families.includes(family));
+function familiesOf({ families: from }: PodClass, { families: to }: PodClass): readonly IPFamily[] {
+  if (from.length === 0 && to.length === 0) return ONLY_IPV4;
+  const has = (family: IPFamily) =>
+    (from.length === 0 || from.includes(family)) && (to.length === 0 || to.includes(family));
+  if (has(4)) return has(6) ? BOTH_FAMILIES : ONLY_IPV4;
+  return has(6) ? ONLY_IPV6 : [];
 }
 
 function policyKey({ namespace, policy }: CompiledPolicy): string {

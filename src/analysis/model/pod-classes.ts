@@ -1,6 +1,8 @@
 /** Divides the pods of each group into classes that all policies treat alike, so that a reach visits one pod of each. */
 import type { PolicyType } from '../../api/network-policy.ts';
 import type { Address, IPFamily } from '../../policy/semantics/cidr.ts';
+import { LABEL_NAMESPACE_NAME } from '../../api/names.ts';
+import { matches } from '../../policy/semantics/selector.ts';
 import { addressesOf } from './address-blocks.ts';
 import { classifier } from './pod-classifier.ts';
 import { networkPodOf, type Pod } from '../cluster.ts';
@@ -40,7 +42,7 @@ export interface ClassifyOptions {
 export function classify(pods: readonly Pod[], options: ClassifyOptions): PodClass[] {
   const { policyNumbers, peerKeys } = options;
   const keyOf = classifier([...policyNumbers.keys()].map(({ policy }) => policy));
-  const peers = new Map([...peerKeys].map(([peer, key]) => [key, peer]));
+  const peers = new PossiblePeers(peerKeys, options.index);
   const classes = new Map<string, PodClass>();
   for (const original of pods) {
     const { node: _node, ...pod } = original;
@@ -58,11 +60,7 @@ export function classify(pods: readonly Pod[], options: ClassifyOptions): PodCla
 /** The class of `pod`, in which no pod is counted yet. */
 function emptyClass(
   pod: Pod,
-  {
-    group,
-    families,
-    peers,
-  }: Pick<PodClass, 'group' | 'families'> & { readonly peers: ReadonlyMap<string, CompiledPeer> },
+  { group, families, peers }: Pick<PodClass, 'group' | 'families'> & { readonly peers: PossiblePeers },
   options: ClassifyOptions,
 ): PodClass {
   const isSubject = networkPodOf({ kind: 'pod', pod }) !== undefined;
@@ -73,7 +71,9 @@ function emptyClass(
   // A named port is resolved at the destination, which for ingress is the pod itself.
   const named = selecting.Ingress.some((policy) => policy.Ingress?.some(hasNames));
   const ports = named ? JSON.stringify(pod.ports ?? []) : '';
-  const selected = [...peers].map(([key, peer]) => [key, familiesSelected(peer, pod, options)] as const);
+  const selected = peers
+    .in(pod.namespace)
+    .map(([key, peer]) => [key, familiesSelected(peer, pod, options)] as const);
   return {
     group,
     pod,
@@ -84,6 +84,45 @@ function emptyClass(
     pods: 0,
     hasSeveral: false,
   };
+}
+
+type KeyedPeer = readonly [key: string, peer: CompiledPeer];
+
+/** The peers that may select pods of a namespace, by its name and labels: most rules are about few namespaces. */
+class PossiblePeers {
+  readonly #index: PolicyIndex;
+  readonly #byName: ReadonlyMap<string | undefined, readonly KeyedPeer[]>;
+  readonly #found = new Map<string, readonly KeyedPeer[]>();
+
+  constructor(peerKeys: ReadonlyMap<CompiledPeer, string>, index: PolicyIndex) {
+    this.#index = index;
+    const distinct = new Map([...peerKeys].map(([peer, key]) => [key, peer]));
+    this.#byName = Map.groupBy(distinct, ([, peer]) => namespaceOf(peer));
+  }
+
+  in(namespace: string): readonly KeyedPeer[] {
+    let found = this.#found.get(namespace);
+    if (found === undefined) {
+      const labels = this.#index.labelsOf(namespace);
+      const others = (this.#byName.get(undefined) ?? []).filter(
+        ([, peer]) =>
+          peer.kind !== 'pods' ||
+          !('selector' in peer.namespaces) ||
+          matches(peer.namespaces.selector, labels),
+      );
+      found = [...(this.#byName.get(namespace) ?? []), ...others];
+      this.#found.set(namespace, found);
+    }
+    return found;
+  }
+}
+
+/** The only namespace in which a peer selects pods; undefined if there may be others. */
+function namespaceOf(peer: CompiledPeer): string | undefined {
+  if (peer.kind !== 'pods') return undefined;
+  return 'name' in peer.namespaces
+    ? peer.namespaces.name
+    : peer.namespaces.selector.matchLabels?.[LABEL_NAMESPACE_NAME];
 }
 
 /** The address families in which the peer selects the pod. A peer that is no ipBlock selects it in all or in none. */
