@@ -122,9 +122,21 @@ export function meshRules(
     if (direction === 'Egress') parts.push('controlPlane');
     else if (cluster.configuration.monitoring.length > 0) parts.push('metrics');
   }
-  if (isKnown && isAmbient(mesh, namespace.labels)) {
+  if (mesh !== undefined && mesh.kind !== 'none' && isAmbient(mesh, namespace.labels)) {
     if (direction === 'Ingress') parts.push('probes');
     if (!asksForTunnels({ baseline, mesh: overlay })) parts.push('tunnel');
   }
-  return parts.map((part) => ({ ...MESH_RULES[part], direction, peers: [{ mesh: part }] }));
+  return parts.map((part) => meshRule(part, direction));
+}
+
+/**
+ * The ingress rule for probes where the configuration names no mesh any more, and so nothing tells which namespaces are in ambient
+ * mode. Its peer is unresolved: the rule is to be left out where it has no last known form.
+ */
+export function keptProbes(baseline: Baseline, cluster: ClusterFacts): SourceRule[] {
+  return baseline.mesh === 'Allow' && cluster.mesh()?.kind === 'none' ? [meshRule('probes', 'Ingress')] : [];
+}
+
+function meshRule(part: MeshPart, direction: PolicyType): SourceRule {
+  return { ...MESH_RULES[part], direction, peers: [{ mesh: part }] };
 }

@@ -9,7 +9,7 @@ import type { LabelSelector } from '../api/meta.ts';
 import { endLabel } from '../api/names.ts';
 import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
-import { baselineRules, meshRules, webhookRules } from './baseline.ts';
+import { baselineRules, keptProbes, meshRules, webhookRules } from './baseline.ts';
 import type { ExtensionPolicy, ExtensionRule } from './extensions.ts';
 import type { ClusterFacts, NamespaceFacts } from './facts.ts';
 import { ConnectionSide, type SidePolicy } from './connections/sides.ts';
@@ -36,16 +36,20 @@ export interface Compiled {
   readonly connections: readonly string[];
 }
 
-/** The policies that `profile` desires in `namespace`, and the peers that are unresolved there. */
+/**
+ * The policies that `profile` desires in `namespace`, and the peers that are unresolved there.
+ *
+ * @param lastKnown undefined if it was not read back yet
+ */
 export function compile(
   profile: SegmentationProfile,
   namespace: NamespaceFacts,
   cluster: ClusterFacts,
-  lastKnown: LastKnown = NOTHING_KNOWN,
+  lastKnown?: LastKnown,
 ): Compiled {
   const { defaultDeny, allows, sides } = prepared(profile);
-  const context: Context = { namespace, cluster, lastKnown, unresolved: [] };
-  const found = baselineIn(profile, namespace, cluster);
+  const context: Context = { namespace, cluster, lastKnown: lastKnown ?? NOTHING_KNOWN, unresolved: [] };
+  const found = baselineIn(profile, namespace, cluster, lastKnown);
   const connected = sides.flatMap((side) => {
     const policies = side.rules.in(namespace);
     return policies.length > 0 ? [{ side, policies }] : [];
@@ -66,7 +70,7 @@ export function compile(
       const compiled = rule.compile({
         namespace,
         cluster,
-        lastKnown: (name, peer) => lastKnown.rules(policy.name, direction, name, peer),
+        lastKnown: (name, peer) => context.lastKnown.rules(policy.name, direction, name, peer),
       });
       noted.push(...compiled.noted);
       context.unresolved.push(...compiled.unresolved);
@@ -91,14 +95,25 @@ function baselineIn(
   profile: SegmentationProfile,
   namespace: NamespaceFacts,
   cluster: ClusterFacts,
+  lastKnown: LastKnown | undefined,
 ): AllowTemplate[] {
   const { baseline, isolation } = profile.spec;
-  return isolation.flatMap((direction) =>
-    allowsOf(profile, direction, [
-      ...(direction === 'Ingress' ? webhookRules(baseline, namespace, cluster) : []),
-      ...meshRules(profile.spec, namespace, cluster, direction),
-    ]),
-  );
+  return isolation.flatMap((direction) => {
+    const isIngress = direction === 'Ingress';
+    const kept = isIngress ? allowsOf(profile, direction, keptProbes(baseline, cluster)) : [];
+    return [
+      ...allowsOf(profile, direction, [
+        ...(isIngress ? webhookRules(baseline, namespace, cluster) : []),
+        ...meshRules(profile.spec, namespace, cluster, direction),
+      ]),
+      ...kept.filter((each) => lastKnown === undefined || wasKnown(each, lastKnown)),
+    ];
+  });
+}
+
+/** True if a rule of the policy has a last known form. */
+function wasKnown({ policy, direction, rules }: AllowTemplate, lastKnown: LastKnown): boolean {
+  return rules.some((rule) => rule.wasKnown((...peer) => lastKnown.rules(policy.name, direction, ...peer)));
 }
 
 /** The parameters of a compilation, and the unresolved peers that it has met. */

@@ -32,8 +32,8 @@ export interface AmbientMesh {
 export type MeshFacts =
   /** The configuration names no mesh. */
   | { readonly kind: 'none'; readonly message: string }
-  /** The configuration of the mesh was never read completely. `message` says why. */
-  | { readonly kind: 'missing'; readonly message: string }
+  /** The configuration of the mesh was never read completely. `message` says why. Ambient mode is the same in each configuration. */
+  | { readonly kind: 'missing'; readonly message: string; readonly ambient: AmbientMesh }
   | {
       readonly kind: 'available';
       readonly controlPlanes: readonly [MeshControlPlane, ...MeshControlPlane[]];
@@ -69,7 +69,7 @@ export function trustDomainOf({ controlPlanes }: MeshConfiguration): string | un
   return domains.size === 1 ? controlPlanes[0].trustDomain : undefined;
 }
 
-export function isAmbient({ ambient }: MeshConfiguration, labels: StringMap): boolean {
+export function isAmbient({ ambient }: { readonly ambient: AmbientMesh }, labels: StringMap): boolean {
   return matches(ambient.namespaceSelector, labels);
 }
 

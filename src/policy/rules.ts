@@ -112,6 +112,11 @@ export class PreparedRule {
     return (names?.includes(name) ?? true) && (selector === undefined || matches(selector, labels));
   }
 
+  /** True if a peer that is resolved for each namespace has a last known form. */
+  wasKnown(lastKnown: RuleContext['lastKnown']): boolean {
+    return this.#dynamic.some(({ label }) => lastKnown(this.#source.name, label).length > 0);
+  }
+
   /** The rules for one namespace, and the peers that are unresolved there. */
   compile(context: RuleContext): CompiledRule {
     const { relation } = this.#source;

@@ -9,6 +9,7 @@ import { RecordedFacts } from '../../cluster-state/peer-sources/dependencies.ts'
 import type { Relation } from '../../cluster-state/relation.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
 import { type Compiled, compile, type LastKnown } from '../../policy/compile.ts';
+import { NOTHING_KNOWN } from '../../policy/peers/last-known.ts';
 import type { ClusterFacts } from '../../policy/facts.ts';
 import { fingerprint } from '../../policy/semantics/normalize.ts';
 import { exceptionTunnels, isTunnel, type ProfileTunnels } from '../../policy/tunnels.ts';
@@ -150,7 +151,8 @@ function compileEach(
     if (relation === 'none') return { ...form, relation, compiled: NO_POLICIES };
     const context = { facts, lastKnown: lastKnown?.enforce };
     if (relation === 'held') return heldIntent(form, { namespace, additions, clusterState, ...context });
-    const compiled = compile(form.profile, own, facts, lastKnown?.[relation]);
+    const known = lastKnown && (lastKnown[relation] ?? NOTHING_KNOWN);
+    const compiled = compile(form.profile, own, facts, known);
     const intent: ProfileIntent = { ...form, relation, compiled };
     if (relation !== 'enforce' || additions.length === 0) return intent;
     const added = additions.map((addition) => addition.of(form.profile, namespace, context));

@@ -52,7 +52,7 @@ export function detectIstio(evidence: MeshEvidence, before?: MeshFacts): Detecte
 /** Facts that were known once stay: doubt neither opens nor cuts. */
 function doubted(verdict: MeshVerdict, before: MeshFacts | undefined): Detected {
   const facts: MeshFacts =
-    before?.kind === 'available' ? before : { kind: 'missing', message: verdict.message };
+    before?.kind === 'available' ? before : { kind: 'missing', message: verdict.message, ambient: AMBIENT };
   return { verdict, facts };
 }
 

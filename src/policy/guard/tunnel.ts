@@ -21,7 +21,8 @@ export function tunnelPort(
   { direction, namespaces, cluster }: TunnelContext,
 ): number | undefined {
   const mesh = cluster.mesh();
-  if (direction === 'Egress' || mesh?.kind !== 'available' || !asksForTunnels(spec)) return undefined;
+  if (direction === 'Egress' || mesh === undefined || mesh.kind === 'none' || !asksForTunnels(spec))
+    return undefined;
   return namespaces.some(({ labels }) => isAmbient(mesh, labels)) ? mesh.ambient.port : undefined;
 }
 

@@ -1,6 +1,6 @@
 /** The peers of `baseline.mesh`: the parts of a service mesh that its pods talk to. No profile can name them. Pure. */
 import type { NetworkPolicyPort } from '../../api/network-policy.ts';
-import { controlPlanesOf, type MeshConfiguration, type MeshControlPlane } from '../mesh.ts';
+import { type AmbientMesh, controlPlanesOf, type MeshConfiguration, type MeshControlPlane } from '../mesh.ts';
 import { entityPeer } from './entity.ts';
 import {
   type Grant,
@@ -24,14 +24,13 @@ export function meshPeer(part: MeshPart, context: PeerContext): Resolution {
   if (mesh === undefined)
     return unresolved('SourceUnavailable', 'the configuration of the service mesh is not known yet');
   if (mesh.kind === 'none') return unresolved('NoMesh', mesh.message);
+  if (part === 'probes') return probes(mesh.ambient);
   if (mesh.kind === 'missing') return unresolved('MeshUnavailable', mesh.message);
   switch (part) {
     case 'controlPlane':
       return controlPlanes(mesh, context);
     case 'metrics':
       return metrics(mesh, context);
-    case 'probes':
-      return probes(mesh);
     case 'tunnel':
       return tunnel(mesh);
   }
@@ -72,7 +71,7 @@ function metricsPorts(controlPlanes: readonly MeshControlPlane[]): NetworkPolicy
   return [...ports].sort((a, b) => a - b).map((port) => ({ protocol: 'TCP', port }));
 }
 
-function probes({ ambient: { probeCIDRs } }: MeshConfiguration): Resolution {
+function probes({ probeCIDRs }: AmbientMesh): Resolution {
   const [first, ...more] = probeCIDRs;
   const block = (cidr: string) => ({ ipBlock: { cidr } });
   return resolved({ peers: [block(first), ...more.map(block)] });

@@ -9,7 +9,7 @@ import {
   isInjector,
   type RawInjector,
 } from '../../engines/istio/evidence.ts';
-import { rootNamespaceOf } from '../../engines/istio/mesh-config.ts';
+import { AMBIENT, rootNamespaceOf } from '../../engines/istio/mesh-config.ts';
 import { type MeshFacts, NO_MESH } from '../../policy/mesh.ts';
 import type { SnapshotInput } from '../input.ts';
 import type { ObjectSet } from '../objects.ts';
@@ -67,6 +67,7 @@ interface ConfigMap extends KubeObject {
 
 const UNREAD_MESH: MeshFacts = {
   kind: 'missing',
+  ambient: AMBIENT,
   message:
     "only the operator reads the mesh's own configuration; here, rules for it are those of the policies that it wrote. " +
     "Name the manifests of istiod's MutatingWebhookConfiguration and of its ConfigMap istio to have them here",

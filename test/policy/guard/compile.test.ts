@@ -5,6 +5,7 @@ import { detectIstio } from '../../../src/engines/istio/detect.ts';
 import type { NamespaceFacts } from '../../../src/policy/facts.ts';
 import { compileGuard, type GuardAdditions, NOTHING_ADDED } from '../../../src/policy/guard/compile.ts';
 import type { GuardDirection, GuardPass, GuardPeer } from '../../../src/policy/guard/guard.ts';
+import type { MeshFacts } from '../../../src/policy/mesh.ts';
 import { evidenceOf } from '../../engines/istio/fixture.ts';
 import { facts, type FactsInput, profile as profileOf, SHOP } from '../fixture.ts';
 
@@ -109,7 +110,9 @@ describe('the guard of a profile', () => {
   });
 
   it('passes the port that carries all connections of an ambient mesh, to peers of rules for ingress', () => {
-    const { facts: mesh } = detectIstio(evidenceOf());
+    const { facts: known } = detectIstio(evidenceOf());
+    // The configuration of the mesh was never read.
+    const { facts: missing } = detectIstio({ kind: 'unreadable', message: 'forbidden' });
     const mode = { 'istio.io/dataplane-mode': 'ambient', 'istio-injection': 'disabled' };
     const ambient = { name: 'shop', labels: { ...SHOP.labels, ...mode } };
     const own = profile({
@@ -130,7 +133,7 @@ describe('the guard of a profile', () => {
     const passed = (
       namespaces: readonly NamespaceFacts[],
       direction: PolicyType,
-      of: SegmentationProfile = own,
+      { of = own, mesh = known }: { readonly of?: SegmentationProfile; readonly mesh?: MeshFacts } = {},
     ): (readonly [string | undefined, number[] | undefined])[] => {
       const guard = compileGuard(of, {
         profiles: [of],
@@ -146,14 +149,15 @@ describe('the guard of a profile', () => {
         .map(({ rules, ports }) => [rules[0], ports?.map(({ from }) => from)] as const);
     };
     const probes = ['baseline.mesh.probes', undefined] as const;
-    assert.deepEqual(passed([ambient], 'Ingress'), [
-      ['front', [8443, 15_008]],
-      ['office', [443]],
-      ['all', undefined],
-      ['names', [53]],
-      probes,
-      probes,
-    ]);
+    for (const mesh of [known, missing])
+      assert.deepEqual(passed([ambient], 'Ingress', { mesh }), [
+        ['front', [8443, 15_008]],
+        ['office', [443]],
+        ['all', undefined],
+        ['names', [53]],
+        probes,
+        probes,
+      ]);
     assert.deepEqual(passed([ambient], 'Egress'), [['db', [5432]]]);
     assert.deepEqual(passed([SHOP], 'Ingress').slice(0, 1), [['front', [8443]]]);
     const { mesh: _, ...withoutMesh } = own.spec;
@@ -161,7 +165,7 @@ describe('the guard of a profile', () => {
       ...own,
       spec: { ...withoutMesh, baseline: { ...own.spec.baseline, mesh: 'Deny' as const } },
     };
-    assert.deepEqual(passed([ambient], 'Ingress', silent).slice(0, 1), [['front', [8443]]]);
+    assert.deepEqual(passed([ambient], 'Ingress', { of: silent }).slice(0, 1), [['front', [8443]]]);
   });
 
   it('passes the pods and target ports of the DNS Service', () => {

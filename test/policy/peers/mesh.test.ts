@@ -1,14 +1,19 @@
 import assert from 'node:assert/strict';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import { detectIstio } from '../../../src/engines/istio/detect.ts';
+import { AMBIENT } from '../../../src/engines/istio/mesh-config.ts';
 import { compile } from '../../../src/policy/compile.ts';
-import type { MeshFacts } from '../../../src/policy/mesh.ts';
+import { type MeshFacts, NO_MESH } from '../../../src/policy/mesh.ts';
 import { lastKnownFrom } from '../../../src/policy/peers/last-known.ts';
 import { evidenceOf } from '../../engines/istio/fixture.ts';
 import { facts, type FactsInput, profile } from '../fixture.ts';
 
 const { facts: MESH } = detectIstio(evidenceOf());
-const MISSING: MeshFacts = { kind: 'missing', message: 'ConfigMap istio-system/istio does not exist' };
+const MISSING: MeshFacts = {
+  kind: 'missing',
+  message: 'ConfigMap istio-system/istio does not exist',
+  ambient: AMBIENT,
+};
 const CLUSTER: FactsInput = {
   mesh: MESH,
   services: {
@@ -94,6 +99,34 @@ describe('baseline.mesh', () => {
     });
     const labels = { 'istio.io/dataplane-mode': 'ambient', 'istio-injection': 'disabled' };
     assert.deepEqual(compile(asking, { name: 'shop', labels }, facts(CLUSTER)).unresolved, []);
+  });
+
+  describe('in an ambient namespace', () => {
+    const labels = { 'istio.io/dataplane-mode': 'ambient', 'istio-injection': 'disabled' };
+    const ofIngress = profile({
+      isolation: ['Ingress'],
+      baseline: { mesh: 'Allow' },
+      mesh: { authorization: 'Enforce', mtls: 'Disabled' },
+    });
+    const inMesh = (mesh: MeshFacts, last?: readonly NetworkPolicy[]) =>
+      compile(ofIngress, { name: 'shop', labels }, facts({ ...CLUSTER, mesh }), last && lastKnownFrom(last));
+
+    it('allows the probes of the kubelet also while the mesh configuration was never read', () => {
+      const { policies, unresolved } = inMesh(MISSING);
+      assert.deepEqual(unresolved, []);
+      assert.deepEqual(policies, inMesh(MESH).policies);
+    });
+
+    it('keeps the probes of the kubelet while the configuration names no mesh, and asks for none elsewhere', () => {
+      const before = inMesh(MESH).policies;
+      assert.deepEqual(
+        inMesh(NO_MESH).unresolved.map(({ rule, reason }) => [rule, reason]),
+        [['baseline.mesh.probes', 'NoMesh']],
+      );
+      assert.deepEqual(inMesh(NO_MESH, before).policies, before);
+      const { policies, unresolved } = inMesh(NO_MESH, []);
+      assert.deepEqual([policies.length, unresolved], [1, []]);
+    });
   });
 
   const lacking: [what: string, reason: string, FactsInput, RegExp][] = [
