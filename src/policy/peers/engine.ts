@@ -40,6 +40,11 @@ export function extended(resolution: Resolution, peer: ExtensionPeer, cluster: C
  */
 export function identified(labelled: Resolution, peer: ExtensionPeer, cluster: ClusterFacts): Resolution {
   const facts = carrying(peer.kind, cluster);
+  if (facts?.kind === 'missing' && labelled.kind === 'unresolved') {
+    const { reason, message } = facts;
+    const both = `${message}; the label of its pods does not tell them either: ${labelled.message}`;
+    return { ...labelled, reason, message: both };
+  }
   if (facts?.kind !== 'available') return labelled;
   if (labelled.kind === 'resolved' || labelled.kind === 'partly-resolved')
     return { kind: 'resolved', grants: labelled.grants, extensions: [{ peer }] };

@@ -191,7 +191,20 @@ describe('extension of a peer', () => {
 
     it('is not missed where the labels tell the pods', () => {
       assert.deepEqual(peersOf({}, MISSING), [1, [], []]);
-      assert.deepEqual(peersOf({ 'shop/cart': { failure } }, MISSING), [0, [], ['NotInstalled']]);
+    });
+
+    it('is reported with both reasons where neither the engine nor the labels tell the pods', () => {
+      const engine = { ...MISSING, reason: 'Unsupported', message: 'the kind is not served' } as const;
+      const { unresolved } = compiled([account], { accounts: { 'shop/cart': { failure } }, engine });
+      assert.deepEqual(
+        unresolved.map(({ reason, message }) => [reason, message]),
+        [
+          [
+            'Unsupported',
+            'the kind is not served; the label of its pods does not tell them either: not installed',
+          ],
+        ],
+      );
     });
 
     it('is there for the other end of a connection alone: a policy selects its own pods by labels', () => {
