@@ -112,6 +112,8 @@ export class ApiProxy {
     const server = createServer({ cert: serving.certificate, key: privatePem(serving.key) });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
+    // A process whose suite fails before it can stop the proxy ends all the same.
+    server.unref();
     const address = server.address();
     if (address === null || typeof address === 'string') throw new Error('not listening');
     entry.cluster = {
