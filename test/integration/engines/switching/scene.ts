@@ -10,6 +10,8 @@ export interface Place {
   readonly shop: string;
   /** A namespace without pods, which leaves the profiles. */
   readonly leaving: string;
+  /** Further namespaces that the scene has prepared, by their short names. */
+  readonly further: Readonly<Record<string, string>>;
 }
 
 /** A kind that the operator writes beside NetworkPolicies. */
@@ -17,10 +19,17 @@ export interface SceneKind {
   readonly definition: DefinitionObject;
   /** The version that the operator writes. */
   readonly version: string;
-  /** A field that the operator writes, as the names that lead to it from `spec`, past lists: an older definition lacks it. */
-  readonly lacking: readonly string[];
+  /**
+   * A field that the operator writes, as the names that lead to it from `spec`, past lists: an older definition lacks it. Absent if the
+   * definition is not to change, as objects of another kind would go.
+   */
+  readonly lacking?: readonly string[];
   /** The spec of an object of somebody else, which concerns no pod of the test. */
-  readonly foreign: object;
+  readonly foreign: (place: Place) => object;
+  /** The short name of the further namespace in which it stands; absent: it stands in `shop`. */
+  readonly foreignIn?: string;
+  /** True if the operator's objects go with the engine. */
+  readonly goesWithEngine?: true;
 }
 
 /** A condition that a profile has to have. */
@@ -49,12 +58,22 @@ export interface Scene {
   /** One that names another engine, or none. */
   readonly otherConfiguration: object;
   readonly kinds: readonly SceneKind[];
+  /** Definitions of other kinds that the components need. */
+  readonly furtherKinds?: readonly DefinitionObject[];
+  /** Labels of the namespaces. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Creates what the profiles need beside the namespace `shop`. @returns further namespaces */
+  readonly prepare: (box: Sandbox, shop: string) => Promise<Readonly<Record<string, string>>>;
   /** The objects by which the engine is found. No agent runs. */
-  readonly traces: readonly KubeObject[];
+  readonly traces: (place: Place) => readonly KubeObject[];
+  /** True if the operator looks for the engine at its start, and then too seldom for a test. */
+  readonly isFoundAtStart?: true;
+  /** Plays the part of the engine in the status of its objects. */
+  readonly tend?: (place: Place) => Promise<void>;
   /** The specs of the profiles, by short name. */
-  readonly profiles: Readonly<Record<string, object>>;
+  readonly profiles: (place: Place) => Readonly<Record<string, object>>;
   /** Changes by which all kinds and the NetworkPolicies are written, by the short name of the profile. */
-  readonly edits: Readonly<Record<string, object>>;
+  readonly edits: (place: Place) => Readonly<Record<string, object>>;
   /** What the profiles report while the engine, its configuration or its kinds have changed. */
   readonly reports: Readonly<
     Record<'gone' | 'changed' | 'missing' | 'older' | 'otherForm', readonly Expected[]>

@@ -34,6 +34,8 @@ export interface KindChange {
   /** Matches the answer to a strict dry run that creates a written object, with the fields `sent`, once the change is taken up. */
   readonly answer: RegExp;
   readonly sent?: object;
+  /** The name of a version that is served too; absent: none. */
+  readonly served?: string;
 }
 
 export class Stage {
@@ -43,6 +45,7 @@ export class Stage {
   readonly #operators: Operators;
   readonly #folder = mkdtempSync(join(tmpdir(), 'switching-'));
   readonly #definitions: readonly Definition[];
+  readonly #furtherDefinitions: readonly Definition[];
   readonly #plane: ControlPlane;
   readonly #proxy: ApiProxy;
   readonly #place: Place;
@@ -64,16 +67,20 @@ export class Stage {
     this.#proxy = proxy;
     this.#place = place;
     this.#definitions = scene.kinds.map(({ definition }) => new Definition(plane.admin, definition));
+    this.#furtherDefinitions = (scene.furtherKinds ?? []).map((each) => new Definition(plane.admin, each));
   }
 
   static async open(scene: Scene, operators: Operators): Promise<Stage> {
     const plane = await sharedControlPlane();
     const kubeconfig = await installOperator(plane);
     const box = new Sandbox(plane, 'switching');
-    const [shop, leaving] = await Promise.all([box.namespace('shop'), box.namespace('leaving')]);
-    await box.pod(shop, 'web', { app: 'web' });
+    const [shop, leaving] = await Promise.all([
+      box.namespace('shop', scene.labels),
+      box.namespace('leaving', scene.labels),
+    ]);
+    const further = await scene.prepare(box, shop);
     const proxy = await ApiProxy.start(kubeconfig);
-    const stage = new Stage(scene, operators, plane, proxy, { box, shop, leaving });
+    const stage = new Stage(scene, operators, plane, proxy, { box, shop, leaving, further });
     try {
       await stage.#furnish();
       return stage;
@@ -89,19 +96,19 @@ export class Stage {
 
   /** Namespaces whose policies are compared. */
   get #namespaces(): string[] {
-    const { shop, leaving } = this.#place;
-    return [shop, leaving];
+    const { shop, leaving, further } = this.#place;
+    return [shop, leaving, ...Object.values(further)];
   }
 
   async #furnish(): Promise<void> {
     const { components, profiles, configuration } = this.#scene;
-    await this.applyKinds();
+    await Promise.all([...this.#definitions, ...this.#furtherDefinitions].map((each) => each.apply()));
     for (const each of components) await this.#kubectl('apply', '-k', join(CONFIG, each));
     await this.placeTraces();
     await this.placeForeign();
     const { box, shop } = this.#place;
     await box.createPolicy(shop, FOREIGN, { podSelector: { matchLabels: { app: 'other' } }, ingress: [{}] });
-    for (const [name, spec] of Object.entries(profiles))
+    for (const [name, spec] of Object.entries(profiles(this.#place)))
       this.#profiles.set(name, await box.profile(name, spec as Record<string, unknown>));
     await this.start(configuration);
     await this.settled();
@@ -118,14 +125,17 @@ export class Stage {
   }
 
   async close(): Promise<void> {
-    await this.#place.box.remove();
-    await this.#operator?.kill();
-    await this.removeTraces();
-    for (const each of this.#scene.components)
-      await this.#kubectl('delete', '--ignore-not-found', '-k', join(CONFIG, each));
-    await this.deleteKinds();
-    await this.#proxy.stop();
-    rmSync(this.#folder, { recursive: true });
+    try {
+      await this.#place.box.remove();
+      await this.#operator?.kill();
+      await this.removeTraces();
+      for (const each of this.#scene.components)
+        await this.#kubectl('delete', '--ignore-not-found', '-k', join(CONFIG, each));
+      await Promise.all([...this.#definitions, ...this.#furtherDefinitions].map((each) => each.delete()));
+    } finally {
+      await this.#proxy.stop();
+      rmSync(this.#folder, { recursive: true });
+    }
   }
 
   #kubectl(...args: readonly string[]): Promise<string> {
@@ -174,12 +184,14 @@ export class Stage {
 
   /** Has the operator look for the engine: a profile begins to depend on it. */
   async look(): Promise<void> {
+    if (this.#scene.isFoundAtStart) return this.restart();
     this.#looks += 1;
     const { box } = this.#place;
     const namespaceSelector = { matchLabels: { [`test.segmentation.dev/none-${this.#looks}`]: box.id } };
     const egress = [{ name: 'api', to: [{ entity: 'KubeAPIServer' }] }];
     // Guards pass what profiles allow that enforce.
     await box.profile(`look-${this.#looks}`, { mode: 'Audit', namespaceSelector, egress });
+    return undefined;
   }
 
   /** Waits until the operator has found the engine again. */
@@ -195,7 +207,7 @@ export class Stage {
   /** Creates the objects by which the engine is found, and waits until its agent is ready. */
   async placeTraces(): Promise<void> {
     await this.#plane.kubectlRun(['apply', '--server-side', '-f', '-'], { stdin: this.#traces });
-    for (const { kind, metadata } of this.#scene.traces) {
+    for (const { kind, metadata } of this.#scene.traces(this.#place)) {
       if (kind !== 'DaemonSet') continue;
       const path = `/apis/apps/v1/namespaces/${metadata.namespace}/daemonsets/${metadata.name}`;
       await eventually(async () => {
@@ -210,12 +222,12 @@ export class Stage {
   }
 
   get #traces(): string {
-    return JSON.stringify({ apiVersion: 'v1', kind: 'List', items: this.#scene.traces });
+    return JSON.stringify({ apiVersion: 'v1', kind: 'List', items: this.#scene.traces(this.#place) });
   }
 
   /** Creates the objects of somebody else. */
   async placeForeign(): Promise<void> {
-    for (const kind of this.#scene.kinds) await this.#create(kind, kind.foreign);
+    for (const kind of this.#scene.kinds) await this.#create(kind, kind.foreign(this.#place));
   }
 
   async deleteKinds(): Promise<void> {
@@ -226,13 +238,17 @@ export class Stage {
     await Promise.all(this.#definitions.map((each) => each.apply()));
   }
 
-  /** Changes the definitions of all kinds, and waits until the API server has taken that up. */
-  async changeKinds({ edit, sent = {}, answer }: KindChange): Promise<void> {
+  /** Changes the definitions of all kinds that may change, and waits until the API server has taken that up. */
+  async changeKinds({ edit, sent = {}, served, answer }: KindChange): Promise<void> {
     await Promise.all(
       this.#scene.kinds.map(async (kind, index) => {
+        if (kind.lacking === undefined) return;
         const definition = this.#definitions[index];
         await definition?.change((versions) => {
           for (const { schema } of versions) edit(schema.openAPIV3Schema.properties?.['spec'] ?? {}, kind);
+          const [first] = versions;
+          if (served !== undefined && first !== undefined)
+            versions.push({ ...structuredClone(first), name: served, served: true, storage: false });
         });
         const spec = { ...this.#written.get(kind), ...sent };
         const attempt = () => this.#create(kind, spec, '?dryRun=All&fieldValidation=Strict');
@@ -244,9 +260,10 @@ export class Stage {
     );
   }
 
-  #create({ definition, version }: SceneKind, spec: object, query = ''): Promise<unknown> {
+  #create({ definition, version, foreignIn = '' }: SceneKind, spec: object, query = ''): Promise<unknown> {
     const { group, names, scope } = definition.spec;
-    const { box, shop } = this.#place;
+    const { box, further } = this.#place;
+    const { [foreignIn]: shop = this.#place.shop } = further;
     const collection = collectionOf(
       { group, version, plural: names.plural },
       scope === 'Cluster' ? undefined : shop,
@@ -300,6 +317,7 @@ export class Stage {
   /** Waits until the profiles are Ready, and nothing is being written. */
   async settled(ms = SOON): Promise<void> {
     await eventually(async () => {
+      await this.#scene.tend?.(this.#place);
       for (const profile of this.#profiles.values()) {
         const { status, message } = await this.#place.box.condition(profile, 'Ready');
         assert.equal(status, 'True', message);

@@ -1,6 +1,7 @@
 /** GKE Dataplane V2, with names. */
-import { conditionsOf, type Scene, type SceneEntry } from './scene.ts';
+import { conditionsOf, type Scene } from './scene.ts';
 import { agent, moduleDefinitions } from './definitions.ts';
+import { describeChanges } from './table.ts';
 
 const has = conditionsOf('p');
 
@@ -24,15 +25,21 @@ async function scene(): Promise<Scene> {
         definition,
         version: 'v1alpha1',
         lacking: ['egress', 'ports'],
-        foreign: {
+        foreign: () => ({
           podSelector: { matchLabels: { app: 'other' } },
           egress: [{ matches: [{ name: 'example.com' }] }],
-        },
+        }),
       },
     ],
-    traces: [agent('anetd')],
-    profiles: { p: { isolation: ['Egress'], egress: rules('api.payments.example', '203.0.113.0/24') } },
-    edits: { p: { egress: rules('more.payments.example', '198.51.100.0/24') } },
+    traces: () => [agent('anetd')],
+    prepare: async (box, shop) => {
+      await box.pod(shop, 'web', { app: 'web' });
+      return {};
+    },
+    profiles: () => ({
+      p: { isolation: ['Egress'], egress: rules('api.payments.example', '203.0.113.0/24') },
+    }),
+    edits: () => ({ p: { egress: rules('more.payments.example', '198.51.100.0/24') } }),
     reports: {
       gone: [
         has('EngineReady', 'NoEngine', /no engine that the operator knows runs here/),
@@ -58,4 +65,4 @@ async function scene(): Promise<Scene> {
   };
 }
 
-export const GKE: SceneEntry = { name: 'GKE', needsGo: true, scene };
+describeChanges({ name: 'GKE', needsGo: true, scene });
