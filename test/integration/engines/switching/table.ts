@@ -89,13 +89,15 @@ export function describeChanges(entry: SceneEntry): void {
         await stage.become(usual);
       }));
 
-    it('writes nothing while the kinds lack a field, and says which', () =>
+    it('writes nothing while the kinds lack a field, which it names, nor when they have it again', () =>
       changesNothing(async () => {
         await stage.changeKinds({
           edit: (spec, { lacking = [] }) => removeField(spec, lacking),
           answer: /unknown field/,
         });
         await stage.report(scene.reports.older);
+        await stage.applyKinds();
+        await stage.settled();
       }));
 
     it('takes back what the API server stores in another form, and goes on under kinds that only know more', () =>
