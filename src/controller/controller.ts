@@ -162,6 +162,7 @@ function admissionControllers(
       follow(ADMISSION_BINDINGS, bindings);
       follow(MUTATING_BINDINGS, accountBindings.labels);
     },
+    onAccount: () => triggers.serviceAccountsChanged(),
   });
   const admission = new Admission({
     ...resources,
@@ -175,7 +176,7 @@ function admissionControllers(
     onNeeded: () => follow(ADMISSION_BINDINGS, bindings),
     onRead: (items) => {
       const hasGuard = items.some(({ metadata }) => metadata.name === ACCOUNT_NAMES.guard);
-      if (hasGuard && accounts.noteBinding()) triggers.accountBindingsFound();
+      if (hasGuard && accounts.noteBinding()) triggers.serviceAccountsChanged();
     },
     onReport: (profile) => triggers.statusChanged(profile),
     onRelease: (name) => triggers.gateReleased(name),

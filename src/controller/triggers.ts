@@ -71,8 +71,8 @@ export class Triggers {
     this.#queue.addAfter(SERVICE_ACCOUNTS, ADMISSION_DELAY, Priority.drift);
   }
 
-  /** The bindings that peers by ServiceAccount rely on were seen for the first time. */
-  accountBindingsFound(): void {
+  /** The bindings that peers by ServiceAccount rely on were seen for the first time, or a further account is needed. */
+  serviceAccountsChanged(): void {
     this.#queue.add(SERVICE_ACCOUNTS, Priority.live);
   }
 

@@ -35,7 +35,7 @@ class Fixture {
       {
         engine: NO_SUPPORT,
         mesh: NO_MESH_SUPPORT,
-        accounts: { facts: () => undefined, failure: undefined },
+        accounts: { facts: () => undefined, failure: undefined, need: () => {}, release: () => {} },
         transport: this.server,
         configuration: CONFIGURATION,
         clock: this.clock,

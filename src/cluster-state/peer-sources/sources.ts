@@ -41,6 +41,10 @@ export interface PeerSourcesOptions {
     facts(account: Account): ServiceAccountFacts | undefined;
     /** Why nothing is known, if finding out has failed. */
     readonly failure: string | undefined;
+    /** A namespace depends on the facts of the account. */
+    need(account: Account): void;
+    /** No namespace depends on them any more. */
+    release(account: Account): void;
   };
   /** The knowledge of the network engine; `engineChanged` tells when it has changed. */
   readonly engine: Knowledge<EngineFacts>;
@@ -132,8 +136,11 @@ export class PeerSources {
     const now = new Set<Subscribed>();
     for (const [id, dependency] of dependencies) {
       let subscribed = this.#subscribed.get(id);
-      if (subscribed === undefined)
+      if (subscribed === undefined) {
         this.#subscribed.set(id, (subscribed = { dependency, dependents: new Dependents() }));
+        const account = accountOf(dependency);
+        if (account !== undefined) this.#options.accounts.need(account);
+      }
       subscribed.dependents.add(namespace);
       now.add(subscribed);
       if (dependency.kind === 'source') this.#start(dependency.source);
@@ -271,6 +278,8 @@ export class PeerSources {
     dependents.delete(namespace);
     if (!dependents.isEmpty) return;
     this.#subscribed.delete(encodeDependency(dependency));
+    const account = accountOf(dependency);
+    if (account !== undefined) this.#options.accounts.release(account);
     if (dependency.kind === 'source') this.#sweepLater();
   }
 
@@ -287,6 +296,12 @@ export class PeerSources {
       }
     });
   }
+}
+
+function accountOf(dependency: Dependency): Account | undefined {
+  return dependency.kind === 'source' && dependency.source.kind === 'serviceAccounts'
+    ? { namespace: dependency.source.namespace, name: dependency.source.name }
+    : undefined;
 }
 
 function isAPIServer(namespace: string, service: string | undefined): boolean {

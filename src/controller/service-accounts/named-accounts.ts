@@ -1,4 +1,7 @@
-/** The ServiceAccounts that profiles name, and the facts of their pods that peers are resolved from. No I/O. */
+/**
+ * The ServiceAccounts that profiles name, also in revisions that some namespaces still have, and the facts of their pods that peers
+ * are resolved from. No I/O.
+ */
 import type { SegmentationProfile } from '../../api/profile.ts';
 import { type Account, accountsOf } from '../../policy/admission/accounts.ts';
 import type { ServiceAccountFacts } from '../../policy/facts.ts';
@@ -14,6 +17,8 @@ export interface NamedAccount {
 export class NamedAccounts {
   /** By NAMESPACE/NAME. */
   readonly #accounts = new Map<string, NamedAccount>();
+  /** The accounts that namespaces depend on, by NAMESPACE/NAME: an earlier revision of a profile may name them alone. */
+  readonly #needed = new Map<string, Account>();
   readonly #listeners = new Set<(account: Account) => void>();
 
   /** Calls `listener` when the facts of an account have changed, or the reason why they are not known. */
@@ -29,9 +34,20 @@ export class NamedAccounts {
     return this.#accounts.values();
   }
 
-  /** Holds exactly the accounts that these profiles name, with the facts known so far. */
+  /** A namespace depends on the account. @returns true if it is not held yet: `follow` has to be called */
+  need(account: Account): boolean {
+    this.#needed.set(keyOf(account), account);
+    return !this.#accounts.has(keyOf(account));
+  }
+
+  /** No namespace depends on the account any more. */
+  release(account: Account): void {
+    this.#needed.delete(keyOf(account));
+  }
+
+  /** Holds exactly the accounts that these profiles name, or namespaces depend on, with the facts known so far. */
   follow(profiles: Iterable<SegmentationProfile>): void {
-    const named = new Map<string, Account>();
+    const named = new Map(this.#needed);
     for (const profile of profiles)
       for (const account of accountsOf(profile)) named.set(keyOf(account), account);
     for (const key of this.#accounts.keys()) if (!named.has(key)) this.#accounts.delete(key);

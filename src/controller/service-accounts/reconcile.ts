@@ -47,6 +47,8 @@ export interface ServiceAccountsOptions extends LabelledNamespacesOptions {
   readonly random: Random;
   /** Bindings are needed, or exist: from now on their changes matter. */
   readonly onNeeded: () => void;
+  /** The facts of a further account are needed: `reconcile` has to be called. */
+  readonly onAccount: () => void;
 }
 
 type Unconfirmed = Exclude<AccountAnswer, 'inForce'>;
@@ -90,6 +92,16 @@ export class ServiceAccounts {
   /** The facts of the account's pods; undefined until they are found out. */
   facts(account: Account): ServiceAccountFacts | undefined {
     return this.#accounts.facts(account);
+  }
+
+  /** A namespace depends on the facts of the account. */
+  need(account: Account): void {
+    if (this.#accounts.need(account)) this.#options.onAccount();
+  }
+
+  /** No namespace depends on them any more. */
+  release(account: Account): void {
+    this.#accounts.release(account);
   }
 
   /** Why facts are not known; undefined if they are only not known yet. */

@@ -36,7 +36,7 @@ class Fixture {
     {
       engine: NO_SUPPORT,
       mesh: NO_MESH_SUPPORT,
-      accounts: { facts: () => undefined, failure: undefined },
+      accounts: { facts: () => undefined, failure: undefined, need: () => {}, release: () => {} },
       transport: this.server,
       configuration: {} as ClusterConfiguration,
       clock: this.clock,

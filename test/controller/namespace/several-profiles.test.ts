@@ -106,7 +106,7 @@ describe('namespace controller with several profiles', () => {
         {
           engine: NO_SUPPORT,
           mesh: NO_MESH_SUPPORT,
-          accounts: { facts: () => undefined, failure: undefined },
+          accounts: { facts: () => undefined, failure: undefined, need: () => {}, release: () => {} },
           ...options,
           onChange: () => {},
           onError: () => {},

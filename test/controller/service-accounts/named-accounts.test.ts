@@ -32,6 +32,19 @@ describe('the facts of a ServiceAccount that a profile names', () => {
     assert.equal(accounts.facts(API), undefined);
   });
 
+  it('are kept as long as a namespace depends on the account, as one with an earlier revision does', () => {
+    assert.equal(accounts.need(API), false);
+    accounts.set(only(), COUNTED);
+    accounts.follow([profile()]);
+    assert.equal(accounts.facts(API), COUNTED);
+    accounts.release(API);
+    accounts.follow([profile()]);
+    assert.equal(accounts.facts(API), undefined);
+    assert.equal(accounts.need(API), true);
+    accounts.follow([profile()]);
+    assert.deepEqual(only().account, API);
+  });
+
   it('stay the same object, and nobody is notified, if they are found out to be equal', () => {
     accounts.set(only(), COUNTED);
     accounts.set(only(), { ...COUNTED });
