@@ -303,7 +303,8 @@ export class Recorder {
       this.#judgeOwnership(revision);
       this.#judgeOpening(namespace, before, revision);
       if (object.metadata.labels?.['segmentation.dev/role'] === 'transition') this.counts.transitions += 1;
-    } else if (author === 'user') {
+    } else if (author === 'user' || isOfException(object)) {
+      // The garbage collector deletes the policies of a deleted exception, whoever may allow the same flows next.
       this.#userEdits.set(namespace, [...this.userEdits(namespace), this.observed.policies(namespace)]);
       this.#references.delete(namespace);
     }

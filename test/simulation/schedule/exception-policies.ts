@@ -1,5 +1,6 @@
 /** The exceptions that are in force for a combination of inputs, with their policies. Pure. */
 import type { SegmentationException } from '../../../src/api/exception.ts';
+import type { KubeObject } from '../../../src/api/meta.ts';
 import { LABEL_EXCEPTION, LABEL_PROFILE } from '../../../src/api/names.ts';
 import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../../src/api/network-policy.ts';
 import type { SegmentationProfile } from '../../../src/api/profile.ts';
@@ -114,6 +115,6 @@ function compiled(exception: SegmentationException, granted: Granted, place: Pla
   return compileException(exception, granted, { ...context, lastKnown: lastKnownFrom(base) });
 }
 
-export function isOfException({ metadata }: NetworkPolicy): boolean {
+export function isOfException({ metadata }: Pick<KubeObject, 'metadata'>): boolean {
   return metadata.labels?.[LABEL_EXCEPTION] !== undefined;
 }
