@@ -1,7 +1,7 @@
 /** The sources of a rule of an AuthorizationPolicy: the pods and addresses that they match, or may match. Pure. */
 import { listOf, type Raw, recordOf, textsOf } from '../../policy/semantics/raw.ts';
 import { containsAddress, parseAddress, parseCidr } from '../../policy/semantics/cidr.ts';
-import { type Candidate, type EnginePeer, OUTSIDE } from '../layers/engine-policy.ts';
+import { type Candidate, type EnginePeer, OUTSIDE, type PodMatcher } from '../layers/engine-policy.ts';
 import { membershipOf } from './membership.ts';
 
 export interface Sources {
@@ -63,7 +63,30 @@ class SourceReader {
   peers(accepted: readonly Match[]): EnginePeer[] {
     const isAccepted = (match: Match) => accepted.includes(match);
     const addresses = this.#isOfAddresses() && isAccepted(this.#ofAddress()) ? this.#addresses() : [];
-    return [(candidate) => isAccepted(this.#ofPod(candidate)), ...addresses];
+    const matcher: PodMatcher = (candidate) => isAccepted(this.#ofPod(candidate));
+    return [Object.assign(matcher, { namespace: this.#namespace() }), ...addresses];
+  }
+
+  /** The only namespace whose pods can be the source, if a field names no other one. */
+  #namespace(): string | undefined {
+    for (const field of IDENTITY) {
+      const named = textsOf(this.#source[field]).map((text) => this.#namespaceIn(field, text));
+      const [first, ...others] = new Set(named);
+      if (first !== undefined && others.length === 0) return first;
+    }
+    return undefined;
+  }
+
+  /** The namespace of all pods that a text of a field can name; undefined if there may be several. */
+  #namespaceIn(field: (typeof IDENTITY)[number], text: string): string | undefined {
+    switch (field) {
+      case 'namespaces':
+        return text.includes('*') ? undefined : text;
+      case 'serviceAccounts':
+        return text.includes('/') ? text.split('/')[0] : this.#context.namespace;
+      case 'principals':
+        return /^(?:\*|[^/*]+)\/ns\/([^/*]+)\/sa\//.exec(text)?.[1];
+    }
   }
 
   /** An address has no identity. */
