@@ -12,7 +12,7 @@ import type { ClusterState } from '../../cluster-state/state.ts';
 import type { GuardCarrier } from '../../engines/guards/carrier.ts';
 import type { ObjectStep } from '../../engines/object-step.ts';
 import type { PriorityRange } from '../../engines/guards/priority.ts';
-import { isAborted, isForbidden, isNotFound } from '../../kube/errors.ts';
+import { isAborted, isCollectionMissing, isForbidden, isNotFound } from '../../kube/errors.ts';
 import type { Transport } from '../../kube/http/transport.ts';
 import type { StoreChange } from '../../kube/watch/store.ts';
 import { type Clock, type Random, sleep } from '../../util/clock.ts';
@@ -216,7 +216,10 @@ export class Guards implements Capability, GuardSupport {
       return await this.#converge(profile, endTurn, signal);
     } catch (error) {
       if (isAborted(error)) return givenUp(error, signal);
-      if (isNotFound(error) || profile === undefined) return DONE;
+      if (profile === undefined) return DONE;
+      // The CRD may be back before its watch has seen that it was gone.
+      if (isCollectionMissing(error)) return retry(error);
+      if (isNotFound(error)) return DONE;
       return this.#fail(profile, error);
     } finally {
       endTurn();
