@@ -169,6 +169,7 @@ export class EngineObjects {
     if (step.verb === 'delete') await this.#delete(this.#current(step.before), signal);
     else {
       const before = step.verb === 'update' ? this.#current(step.before) : undefined;
+      if (step.verb === 'update') this.#assertForm(step.before, before);
       const stored = await this.#put(step.object, before, signal);
       const difference = differenceOf(stored, step.object);
       if (difference !== undefined) {
@@ -223,6 +224,24 @@ export class EngineObjects {
   #current(observed: KubeObject): KubeObject {
     const object = this.#store.get(keyOf(observed))?.object;
     return object?.metadata.uid === observed.metadata.uid && object !== undefined ? object : observed;
+  }
+
+  /**
+   * A definition that hides or adds fields changes objects, and not their resourceVersion: what was planned from the earlier form
+   * could write a rule without its peers.
+   */
+  #assertForm(observed: KubeObject, current: KubeObject | undefined): void {
+    if (current === undefined || current === observed) return;
+    if (current.metadata.resourceVersion !== observed.metadata.resourceVersion) return;
+    if (canonicalJSON(current) === canonicalJSON(observed)) return;
+    const { name, namespace } = observed.metadata;
+    throw new ApiError({
+      status: 409,
+      reason: 'Conflict',
+      method: 'PUT',
+      path: `${this.#objects.collection(namespace)}/${name}`,
+      message: 'the definition of the kind has changed since the write was planned',
+    });
   }
 
   async #put(object: KubeObject, before: KubeObject | undefined, signal: AbortSignal): Promise<KubeObject> {

@@ -1,7 +1,9 @@
 /** The watched objects of a network engine, against the model of the API server in virtual time. */
 import assert from 'node:assert/strict';
+import { LABEL_MANAGED_BY, MANAGER } from '../../../src/api/names.ts';
 import { ClusterState } from '../../../src/cluster-state/state.ts';
 import { EngineObjects, SchemaTooOldError } from '../../../src/controller/engines/objects.ts';
+import { isConflict } from '../../../src/kube/errors.ts';
 import { dice } from '../../faults/model.ts';
 import { Link } from '../../simulation/faults/link.ts';
 import { Network } from '../../simulation/faults/network.ts';
@@ -81,6 +83,32 @@ describe('objects of a network engine', () => {
     assert.equal(handle('PATCH', `${DEFINITIONS}/${metadata.name}`, { spec: { versions: upgraded } }), 200);
     await scheduler.advance(MINUTE);
     assert.equal(objects.state.kind, 'available');
+    await objects.stop();
+  });
+
+  it('are not written by a plan that was made of a form which a definition since replaced', async () => {
+    const path = `${DEFINITIONS}/ciliumnetworkpolicies.cilium.io`;
+    const redefine = async (spec: Schema) => {
+      server.storage.compact();
+      const versions = [{ name: 'v2', served: true, schema: { openAPIV3Schema: { properties: { spec } } } }];
+      assert.equal(handle('PATCH', path, { spec: { versions } }), 200);
+      await scheduler.advance(MINUTE);
+    };
+    const objects = watched(CILIUM_POLICY, () => {});
+    await redefine({ properties: { egress: {} } });
+    const { signal } = new AbortController();
+    const labels = { [LABEL_MANAGED_BY]: MANAGER };
+    const object = { metadata: { name: 'q.egress', namespace: 'shop', labels }, spec: { egress: ['rule'] } };
+    const created = objects.write({ verb: 'create', object }, signal);
+    await scheduler.advance(1000);
+    await created;
+    await redefine({ properties: {} });
+    const [before] = objects.in('shop');
+    assert.ok(before);
+    await redefine({ properties: { egress: {} } });
+    const updated = assert.rejects(objects.write({ verb: 'update', object, before }, signal), isConflict);
+    await scheduler.advance(1000);
+    await updated;
     await objects.stop();
   });
 });
