@@ -309,6 +309,6 @@ describe('what guards, policies, extensions and overlays allow together', () => 
           }),
           { numRuns: runs(40) },
         );
-        assert.ok(writes > 50, `${writes} writes`);
+        assert.ok(writes >= runs(40), `${writes} writes`);
       });
 });
