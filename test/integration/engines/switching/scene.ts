@@ -21,7 +21,7 @@ export interface SceneKind {
   readonly version: string;
   /**
    * A field that the operator writes, as the names that lead to it from `spec`, past lists: an older definition lacks it. Absent if the
-   * definition is not to change, as objects of another kind would go.
+   * definition is not to change, as objects of another kind would change with it.
    */
   readonly lacking?: readonly string[];
   /** The spec of an object of somebody else, which concerns no pod of the test. */
