@@ -45,7 +45,7 @@ export interface DesiredOverlay {
   readonly profiles: readonly SegmentationProfile[];
   /** Profiles whose observed objects stay as they are. */
   readonly kept: ReadonlySet<string>;
-  /** Those of them whose exceptions begin and end all the same. */
+  /** The profiles among `kept` whose exceptions begin and end all the same. */
   readonly excepting: ReadonlySet<string>;
 }
 

@@ -14,7 +14,7 @@ export function collectGarbage(): void {
   globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
 }
 
-/** As `collectGarbage`, for a large heap only: a small one is collected soon after, and each time costs CPU. */
+/** Does `collectGarbage` for a large heap only: a small one is collected soon after, and each time costs CPU. */
 export function collectLargeGarbage(): void {
   const { used_heap_size: used, external_memory: buffers } = getHeapStatistics();
   if (used + buffers > LARGE_HEAP) collectGarbage();

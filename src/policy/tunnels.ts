@@ -15,16 +15,16 @@ export interface TunnelIntent {
   readonly compiled: Compiled;
 }
 
-/** The part of a profile. */
+/** The tunnels of one profile in a namespace. */
 export interface ProfileTunnels {
-  /** Those of exceptions have their label, and end with them. */
+  /** A policy for an exception has the exception's label, and ends with it. */
   readonly policies: readonly NetworkPolicy[];
   readonly unresolved: readonly UnresolvedPeer[];
   /** The peers of exceptions that are unresolved, by the name of the exception. They never hold back what the profile isolates. */
   readonly exceptions: ReadonlyMap<string, readonly UnresolvedPeer[]>;
 }
 
-/** By profile: to be desired beside the compiled policies. */
+/** Tunnels by profile, desired beside the compiled policies. */
 export type MeshTunnels = ReadonlyMap<string, ProfileTunnels>;
 
 export const NO_TUNNELS: MeshTunnels = new Map();

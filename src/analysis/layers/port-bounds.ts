@@ -60,7 +60,7 @@ export class BoundsOfEnd {
   readonly #gate: Chain;
   readonly #tunnels: readonly Tunnel[];
   readonly #isolation: 'isolated' | 'open' | 'unknown';
-  /** What isolates the end beside NetworkPolicies, or may. */
+  /** The policies of other kinds that isolate the end, or may. */
   readonly #isolators: readonly StandInRole[];
 
   constructor(

@@ -1,5 +1,5 @@
 /**
- * What the policies of one class of pods decide about every other class, in one direction and family of addresses. Classes that the
+ * Verdicts of the policies of one class of pods about every other class, in one direction and family of addresses. Classes that the
  * same peers select are decided about once, so that the rows of a large cluster cost little more than its rules. Pure.
  */
 import type { PolicyType } from '../../api/network-policy.ts';

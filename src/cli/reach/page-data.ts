@@ -99,7 +99,7 @@ export interface PageData {
   readonly policies: readonly PagePolicy[];
   /** Policies of other kinds that links go by; absent if there are none. */
   readonly layers?: readonly string[];
-  /** Those that decide about each link; absent if they decide about none. */
+  /** The policies of other kinds that decide about each link; absent if they decide about none. */
   readonly linkLayers?: PageLinkLayers;
   readonly labels: readonly PageLabel[];
 }

@@ -80,15 +80,16 @@ export function unstagedMessage(
   return unresolvedMessage(unresolved, isKept);
 }
 
-/** The message about a written guard: it is stored, and the administrator says that an engine enforces it. */
+/** The kind of a written guard, and the policies of others in its tier. */
 interface WrittenAmong {
   readonly kind: GuardCarrier['kind'];
   /** The policies of the same tier that are asked before the guard, and may decide. */
   readonly before: readonly string[];
-  /** Those that are asked after it. */
+  /** The policies that are asked after it. */
   readonly after: readonly string[];
 }
 
+/** The message about a written guard: it is stored, and the administrator says that an engine enforces it. */
 export function writtenMessage(
   policy: string,
   priority: number,

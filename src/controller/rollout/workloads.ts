@@ -87,7 +87,7 @@ export interface UnreadCollection {
 
 /** The watch of one kind, in one namespace or in the whole cluster. */
 interface KindWatch {
-  /** As in UnreadCollection. */
+  /** The name in `UnreadCollection`. */
   readonly name: string;
   readonly reflector: Reflector<WorkloadItem>;
   readonly store: Store<WorkloadItem>;

@@ -52,7 +52,7 @@ export interface DesiredAuthorization {
   readonly modes: ReadonlyMap<string, AuthorizationMode>;
   /** Profiles whose observed objects stay as they are. */
   readonly kept: ReadonlySet<string>;
-  /** Those of them whose exceptions begin and end all the same. */
+  /** The profiles among `kept` whose exceptions begin and end all the same. */
   readonly excepting?: ReadonlySet<string>;
 }
 
@@ -87,7 +87,7 @@ export interface DesiredOverlayObjects {
   readonly policies: readonly AuthorizationPolicy[];
   /** Profiles whose observed objects stay as they are. */
   readonly kept: ReadonlySet<string>;
-  /** Those of them whose observed objects of exceptions do not. */
+  /** The profiles among `kept` whose observed objects of exceptions do not stay. */
   readonly excepting?: ReadonlySet<string>;
 }
 

@@ -128,7 +128,7 @@ export class Store<T extends Item> implements Sink<T> {
     this.#apply(item, 'watch');
   }
 
-  /** As `upsertLive`, of an object from a list at `resourceVersion`, even if an equal or older list omitted it. */
+  /** Applies an object from a list at `resourceVersion` like `upsertLive`, even if an equal or older list omitted it. */
   addListed(item: T, resourceVersion: string): void {
     if (this.get(item.key) !== undefined || compareResourceVersions(resourceVersion, this.#listRevision) < 0)
       return this.upsertLive(item);

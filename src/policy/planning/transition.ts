@@ -67,7 +67,7 @@ export interface TransitionInput {
   readonly before: readonly NetworkPolicy[];
   readonly after: readonly NetworkPolicy[];
   readonly deltas: readonly PolicyDelta[];
-  /** Of policies of the network engine, which a bridge can't carry. */
+  /** The deltas of the network engine's policies, which a bridge can't carry. */
   readonly companionDeltas: readonly PolicyDelta[];
   /** Policies of the engine's kind that are not the operator's, before and after: covers spare the pods that they isolate. */
   readonly beside: readonly NetworkPolicy[];

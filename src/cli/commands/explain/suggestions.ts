@@ -135,7 +135,7 @@ class SuggestionSession implements Suggestions {
       direction,
       subjects,
       peer: peers.length > 0 ? { pods: peers } : { addresses: addressesOf(other) },
-      // Of a profile, the operator writes the rules for the tunnel.
+      // The operator writes a profile's rules for the tunnel.
       ports: unionPorts([group.map(profile === undefined ? arrivalRange : ({ port }) => rangeOf(port))]),
       names: {
         connection: `${from.name}-to-${to.name}`,

@@ -41,7 +41,7 @@ describe('verdict on a connection between redirected pods', () => {
               const ends = { from: `${from.namespace}/${from.name}`, to: `${to.namespace}/${to.name}` };
               const { verdict, flow } = judge({ ...ends, port });
               assert.equal(flow.port, TUNNEL_PORT);
-              // Whether the trust domain of an identity is the cluster's is not known here.
+              // A flow is unknown if the trust domain of an identity may be another cluster's.
               if (verdict === 'unknown') continue;
               known += 1;
               const isPassing = namespace.passes({ from, to, port });

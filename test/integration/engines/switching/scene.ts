@@ -1,4 +1,4 @@
-/** What a network engine or mesh is to the operator, as far as a test needs it to change the engine beneath a running operator. */
+/** The objects and reports of a network engine or mesh that a test needs to change it beneath a running operator. */
 import type { KubeObject } from '../../../../src/api/meta.ts';
 import type { Sandbox } from '../../../support/cluster.ts';
 import type { DefinitionObject } from '../definition.ts';
@@ -38,7 +38,7 @@ export interface Expected {
   readonly profile: string;
   readonly type: string;
   readonly reason: string;
-  /** What happened, and what to do. */
+  /** Matches the message, which says what happened and what to do. */
   readonly message: RegExp;
 }
 
@@ -53,9 +53,9 @@ export interface SceneEntry {
 export interface Scene {
   /** Folders of config/. */
   readonly components: readonly string[];
-  /** Of the operator. */
+  /** The operator's configuration. */
   readonly configuration: object;
-  /** One that names another engine, or none. */
+  /** A configuration that names another engine, or none. */
   readonly otherConfiguration: object;
   readonly kinds: readonly SceneKind[];
   /** Definitions of other kinds that the components need. */
@@ -74,7 +74,7 @@ export interface Scene {
   readonly profiles: (place: Place) => Readonly<Record<string, object>>;
   /** Changes by which all kinds and the NetworkPolicies are written, by the short name of the profile. */
   readonly edits: (place: Place) => Readonly<Record<string, object>>;
-  /** What the profiles report while the engine, its configuration or its kinds have changed. */
+  /** The conditions of the profiles while the engine, its configuration or its kinds have changed. */
   readonly reports: Readonly<
     Record<'gone' | 'changed' | 'missing' | 'older' | 'otherForm', readonly Expected[]>
   >;

@@ -19,7 +19,7 @@ export function describeChanges(entry: SceneEntry): void {
     const operators = new Operators();
     let scene: Scene;
     let stage: Stage;
-    /** As the profiles ask for them. */
+    /** The specs of the objects before any change. */
     let usual: Specs;
 
     before(async () => {
