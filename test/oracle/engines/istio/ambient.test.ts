@@ -13,6 +13,7 @@ import { profiles, SOURCES, TARGETS } from '../../../engines/istio/ambient/arbit
 import { AmbientNamespace, TRUST_DOMAIN } from '../../../engines/istio/ambient/world.ts';
 import { meshAllows } from '../../../engines/istio/model.ts';
 import { eventually, Sandbox } from '../../../support/cluster.ts';
+import { removeConfigMaps } from './istiod.ts';
 import { AmbientJudge, ztunnelAllows } from './ambient-judge.ts';
 import { installDefinitions, removeDefinitions } from './definitions.ts';
 import { cases, IS_FULL, SEED } from '../scale.ts';
@@ -65,6 +66,7 @@ const SOON = 60_000;
     });
     after(async () => {
       await judge?.stop();
+      await removeConfigMaps(plane);
       await box?.remove();
       await removeDefinitions(plane);
     });

@@ -69,6 +69,12 @@ export async function startIstiod(options: IstiodOptions): Promise<void> {
   }, START);
 }
 
+/** Removes the ConfigMaps that istiod, which has stopped, has written in each namespace. Others go with their namespaces. */
+export async function removeConfigMaps(plane: ControlPlane): Promise<void> {
+  const names = ['istio-ca-root-cert', 'istio-ca-crl'];
+  await plane.kubectlRun(['delete', 'configmaps', '--namespace=default', '--ignore-not-found', ...names]);
+}
+
 const ENVIRONMENT = {
   INJECTION_WEBHOOK_CONFIG_NAME: '',
   VALIDATION_WEBHOOK_CONFIG_NAME: '',

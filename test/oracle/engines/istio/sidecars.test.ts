@@ -29,6 +29,7 @@ import { clusterFacts, NAMESPACE, profiles } from '../../../policy/arbitrary.ts'
 import { facts } from '../../../policy/fixture.ts';
 import { eventually, Sandbox } from '../../../support/cluster.ts';
 import { installDefinitions, removeDefinitions } from './definitions.ts';
+import { removeConfigMaps } from './istiod.ts';
 import { IstioJudge, TRUST_DOMAIN } from './judge.ts';
 import { cases, IS_FULL, SEED } from '../scale.ts';
 
@@ -95,6 +96,7 @@ const inMesh = (...names: string[]) => ({
   });
   after(async () => {
     await judge?.stop();
+    await removeConfigMaps(plane);
     await box?.remove();
     await removeDefinitions(plane);
   });
