@@ -117,10 +117,10 @@ export class GateJudge {
     return workloads !== undefined && isForbidden && this.#options.time() - since > NOTICE.workload;
   }
 
-  /** The workloads that count, and have been unavailable for longer than that. */
+  /** The workloads that count, and that could be seen to be unavailable for longer than that. */
   #broken({ gates, recorded, namespaces }: GatedWave, longerThanMs: number): string[] {
     if (gates.workloads === undefined) return [];
-    const { storage, time } = this.#options;
+    const { storage, permission, time } = this.#options;
     const counting = [...this.#unavailable].filter(([workload, since]) => {
       const [namespace = '', , name] = workload.split('/');
       const created = storage.get(DEPLOYMENT, `${namespace}/${name}`)?.metadata.creationTimestamp ?? '';
@@ -128,7 +128,7 @@ export class GateJudge {
         namespaces.includes(namespace) &&
         recorded.unavailable?.includes(workload) !== true &&
         Date.parse(created) < Date.parse(recorded.since) &&
-        time() - since > longerThanMs
+        time() - Math.max(since, permission().since) > longerThanMs
       );
     });
     return counting.map(([workload]) => workload);
