@@ -12,7 +12,7 @@ import type { PolicyType, Protocol } from '../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import { LABEL_NAMESPACE_NAME } from '../../api/names.ts';
 import type { UnresolvedReason } from '../peers/resolution.ts';
-import { intersection } from './selectors.ts';
+import { intersection } from '../semantics/selector.ts';
 
 export interface Guard {
   /** The name of the profile. */

@@ -17,10 +17,9 @@ import {
   policyName,
 } from '../../../api/names.ts';
 import type { NetworkPolicy, NetworkPolicyPeer } from '../../../api/network-policy.ts';
-import { intersection } from '../../../policy/guard/selectors.ts';
 import { isTransition } from '../../../policy/planning/transition.ts';
 import { formatNotes, type RuleNote } from '../../../policy/notes.ts';
-import { canonicalSelector, selectorKey } from '../../../policy/semantics/selector.ts';
+import { canonicalSelector, intersection, selectorKey } from '../../../policy/semantics/selector.ts';
 import { TUNNEL_RULE } from '../../../policy/tunnel-rule.ts';
 import { isTunnel } from '../../../policy/tunnels.ts';
 import { canonicalJSON } from '../../../util/canonical-json.ts';

@@ -7,8 +7,8 @@
  */
 import type { LabelSelector, StringMap } from '../../../api/meta.ts';
 import { LABEL_NAMESPACE_NAME, LABEL_SERVICE_ACCOUNT } from '../../../api/names.ts';
-import { includesSelector, intersection } from '../../../policy/guard/selectors.ts';
-import { matches, NOTHING, selectorKey } from '../../../policy/semantics/selector.ts';
+import { includesSelector } from '../../../policy/guard/selectors.ts';
+import { intersection, matches, NOTHING, selectorKey } from '../../../policy/semantics/selector.ts';
 
 export type Ports = 'every' | ReadonlySet<number>;
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { LabelSelector } from '../../../../src/api/meta.ts';
 import { common, isWithin, type Passage } from '../../../../src/engines/istio/ambient/passages.ts';
-import { areDisjoint, includesSelector, intersection } from '../../../../src/policy/guard/selectors.ts';
-import { selectorKey } from '../../../../src/policy/semantics/selector.ts';
+import { areDisjoint, includesSelector } from '../../../../src/policy/guard/selectors.ts';
+import { intersection, selectorKey } from '../../../../src/policy/semantics/selector.ts';
 import { runs } from '../../../policy/fixture.ts';
 
 const keys = fc.constantFrom('a', 'b');
