@@ -86,7 +86,7 @@ export class CanaryReader implements EnforcementProof {
         sink,
         clock,
         random,
-        ...(resyncMs > 0 && { relistMs: resyncMs }),
+        relistMs: resyncMs,
         project: projectLease,
         onError: (error, retryInMs) => onError('leases', error, retryInMs),
       });

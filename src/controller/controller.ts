@@ -214,7 +214,7 @@ function peerSources(
       transport,
       clock,
       random,
-      ...(resyncMs > 0 && { relistMs: resyncMs }),
+      relistMs: resyncMs,
       configuration,
       onReadable: () => prefetch.sourceRead(),
       onChange: (dependent) => guard.factsChanged(dependent) || triggers.intentChanged(dependent),

@@ -132,7 +132,7 @@ export class Watches {
       sink,
       clock,
       random,
-      ...(resyncMs > 0 && { relistMs: resyncMs }),
+      relistMs: resyncMs,
       onError: (error, retryInMs) => observer.onWatchError(resource, error, retryInMs),
       onList: ({ items }) => observer.onSynced(resource, items),
     });

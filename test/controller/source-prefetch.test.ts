@@ -33,6 +33,7 @@ class Fixture {
   constructor() {
     this.sources = new PeerSources(
       {
+        relistMs: 0,
         engine: NO_SUPPORT,
         mesh: NO_MESH_SUPPORT,
         accounts: { facts: () => undefined, failure: undefined, need: () => {}, release: () => {} },

@@ -50,7 +50,7 @@ export class Requests {
       sink: this.#store,
       clock,
       random,
-      ...(resyncMs > 0 && { relistMs: resyncMs }),
+      relistMs: resyncMs,
       project: (raw) => ({ ...projectKeyOnly(raw), id: requestedId((raw as ConfigMap).data) }),
       onError: (error) => onError('configmaps', error),
     });

@@ -88,7 +88,7 @@ export class SurroundingsWatcher {
       sink,
       clock,
       random,
-      ...(resyncMs > 0 && { relistMs: resyncMs }),
+      relistMs: resyncMs,
       project: (raw) => ({ ...projectKeyOnly(raw), value: read(raw) }),
       onError: (error) => onError(resource, error),
     });

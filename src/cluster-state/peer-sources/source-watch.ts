@@ -19,8 +19,8 @@ export interface SourceWatchOptions {
   readonly transport: Transport;
   readonly clock: Clock;
   readonly random: Random;
-  /** Every resource is listed again this often, in milliseconds; absent: never. */
-  readonly relistMs?: number;
+  /** Every resource is listed again this often, in milliseconds; 0 for never. */
+  readonly relistMs: number;
   readonly onError: (resource: string, error: unknown, retryInMs: number) => void;
 }
 

@@ -33,8 +33,8 @@ export interface PeerSourcesOptions {
   readonly configuration: ClusterConfiguration;
   readonly clock: Clock;
   readonly random: Random;
-  /** Every resource is listed again this often, in milliseconds; absent: never. */
-  readonly relistMs?: number;
+  /** Every resource is listed again this often, in milliseconds; 0 for never. */
+  readonly relistMs: number;
   /** The facts of service accounts; `accountChanged` tells when they have changed. */
   readonly accounts: {
     /** Undefined as long as nothing is known. */
@@ -243,7 +243,7 @@ export class PeerSources {
     if (source.kind === 'serviceAccounts' || source.kind === 'engine' || source.kind === 'mesh') return;
     if (this.#watches.has(id)) return;
     const { transport, clock, random, relistMs, onError } = this.#options;
-    const options = { transport, clock, random, ...(relistMs !== undefined && { relistMs }), onError };
+    const options = { transport, clock, random, relistMs, onError };
     const listener = {
       onReadable: () => {
         this.#options.onReadable?.();

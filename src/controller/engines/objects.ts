@@ -115,7 +115,7 @@ export class EngineObjects {
       sink: this.#store,
       clock,
       random,
-      ...(resyncMs > 0 && { relistMs: resyncMs }),
+      relistMs: resyncMs,
       onError: (error, retryInMs) => {
         onWatchError(kind.kind.plural, error, retryInMs);
         this.#failed(error);

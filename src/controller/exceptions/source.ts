@@ -59,7 +59,7 @@ export class ExceptionSource {
       sink: this.items,
       clock,
       random,
-      ...(resyncMs > 0 && { relistMs: resyncMs }),
+      relistMs: resyncMs,
       onError: (error) => {
         const isFirst = this.#error === undefined;
         this.#error = error;

@@ -87,7 +87,7 @@ export class RecordedRevisions {
       sink: this.#store,
       clock,
       random,
-      ...(resyncMs > 0 && { relistMs: resyncMs }),
+      relistMs: resyncMs,
       onError: (error) => {
         this.#error = errorToReport(this.#error, error);
         onRead();

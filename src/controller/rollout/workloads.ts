@@ -200,7 +200,7 @@ export class WorkloadWatch {
       sink: store,
       clock,
       random,
-      ...(resyncMs > 0 && { relistMs: resyncMs }),
+      relistMs: resyncMs,
       onError: (error) => {
         if (signal.aborted) return;
         this.#failed(watch, error);

@@ -38,8 +38,8 @@ export interface ReflectorOptions<T extends Item> {
   /** Longest silence of a watch, milliseconds; default 90 000: the server sends a bookmark about every minute. */
   readonly stallMs?: number;
   /**
-   * Time between lists that guard against lost events, milliseconds; a list comes at the end of a watch. Default:
-   * never.
+   * Time between lists that guard against lost events, milliseconds; a list comes at the end of a watch. 0, the
+   * default: never.
    */
   readonly relistMs?: number;
   /** Called for each failure, with the milliseconds until the next attempt. Must not throw. */
@@ -153,8 +153,8 @@ export class Reflector<T extends Item> {
 
   /** True if `relistMs` have passed since the last list, although a watch could resume. */
   get #isListDue(): boolean {
-    const { clock, relistMs = Number.POSITIVE_INFINITY } = this.#options;
-    return !this.#isListPostponed && clock.monotonic() - this.#listedAt >= relistMs;
+    const { clock, relistMs = 0 } = this.#options;
+    return relistMs > 0 && !this.#isListPostponed && clock.monotonic() - this.#listedAt >= relistMs;
   }
 
   /** Runs a watch that begins with the contents of the collection. */

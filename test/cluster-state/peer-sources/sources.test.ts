@@ -34,6 +34,7 @@ class Fixture {
   readonly #end = new AbortController();
   readonly sources = new PeerSources(
     {
+      relistMs: 0,
       engine: NO_SUPPORT,
       mesh: NO_MESH_SUPPORT,
       accounts: { facts: () => undefined, failure: undefined, need: () => {}, release: () => {} },

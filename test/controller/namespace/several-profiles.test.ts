@@ -104,6 +104,7 @@ describe('namespace controller with several profiles', () => {
       clock,
       sources: new PeerSources(
         {
+          relistMs: 0,
           engine: NO_SUPPORT,
           mesh: NO_MESH_SUPPORT,
           accounts: { facts: () => undefined, failure: undefined, need: () => {}, release: () => {} },
