@@ -20,10 +20,19 @@ export interface DesiredContext {
   readonly isGated: (profile: string) => boolean;
 }
 
+/** The desired policies, and what an admission gate holds back of their changes. */
+export interface DesiredPolicies {
+  readonly policies: readonly NetworkPolicy[];
+  /** The profiles of which observed policies stay, unwanted, because a gate may still look for a default-deny. */
+  readonly gated: ReadonlySet<string>;
+  /** The directions that open once gates have ended. */
+  readonly delayed: readonly PolicyType[];
+}
+
 /**
  * The policies that each profile wants, without the directions that are postponed. The observed policies of a stalled or
  * held profile stay as they are, but for those of exceptions: they end, and begin beside the policies of a held profile.
- * In directions of `delayedOpenings`, all observed policies with rules stay.
+ * In delayed directions, all observed policies with rules stay.
  *
  * @param postponed by profile
  */
@@ -31,9 +40,30 @@ export function desiredOf(
   intents: readonly ProfileIntent[],
   postponed: ReadonlyMap<string, Postponed>,
   context: DesiredContext,
-): NetworkPolicy[] {
-  const desired = intents.flatMap((intent) => desiredOfProfile(intent, postponed, context));
-  return [...desired, ...stayingPolicies(desired, delayedOpenings(intents, postponed, context), context)];
+): DesiredPolicies {
+  const { observed, ownerOf, isGated } = context;
+  const wanted = intents.map((intent) => ({
+    intent,
+    policies: desiredOfProfile(intent, postponed, context),
+  }));
+  const desired = wanted.flatMap(({ policies }) => policies);
+  const delayed = delayedOpenings(wanted, context);
+  const staying = stayingPolicies(desired, delayed, context);
+  const unwanting = intents
+    .filter((intent) => withoutPostponed(intent, postponed.get(intent.profile.metadata.name)).length === 0)
+    .map(({ profile }) => profile.metadata.name)
+    .filter((name) => isGated(name) && observed.some((each) => ownerOf(each) === name));
+  return {
+    policies: [...desired, ...staying],
+    gated: new Set([...unwanting, ...staying.flatMap((each) => ownerOf(each) ?? [])]),
+    delayed,
+  };
+}
+
+/** The policies that a profile wants. */
+interface WantedPolicies {
+  readonly intent: ProfileIntent;
+  readonly policies: readonly NetworkPolicy[];
 }
 
 function desiredOfProfile(
@@ -70,25 +100,21 @@ function desiredOfProfile(
  * The directions that open once admission gates have ended. The policies of a profile that leaves stay until then, and isolate
  * pods that no other policy will. What the other profiles cease to want there goes on to allow flows beside them: it would be
  * cut now, and open again later (I2).
- *
- * @param postponed by profile
  */
-export function delayedOpenings(
-  intents: readonly ProfileIntent[],
-  postponed: ReadonlyMap<string, Postponed>,
-  context: DesiredContext,
+function delayedOpenings(
+  wanted: readonly WantedPolicies[],
+  { observed, ownerOf, isGated }: DesiredContext,
 ): PolicyType[] {
-  const { observed, ownerOf, isGated } = context;
-  const isLeaving = ({ relation, profile }: ProfileIntent) =>
+  const isLeaving = ({ intent: { relation, profile } }: WantedPolicies) =>
     (relation === 'none' || relation === 'audit') && isGated(profile.metadata.name);
-  const leaving = new Set(intents.filter(isLeaving).map(({ profile }) => profile.metadata.name));
+  const leaving = new Set(wanted.filter(isLeaving).map(({ intent }) => intent.profile.metadata.name));
   const left = observed.filter((each) => leaving.has(ownerOf(each) ?? ''));
   if (left.length === 0) return [];
   const others = [
     ...observed.filter((each) => ownerOf(each) === undefined),
-    ...intents
-      .filter(({ profile }) => !leaving.has(profile.metadata.name))
-      .flatMap((intent) => desiredOfProfile(intent, postponed, context)),
+    ...wanted
+      .filter(({ intent }) => !leaving.has(intent.profile.metadata.name))
+      .flatMap(({ policies }) => policies),
   ].filter((each) => !isTransitionalCover(each));
   return DIRECTIONS.filter(
     (direction) =>
@@ -178,22 +204,6 @@ function ingressOf(
     ...policies.filter(({ spec }) => isolates(spec).includes('Ingress')),
     ...extensions.filter(({ direction }) => direction === 'Ingress').map(asNetworkPolicy),
   ];
-}
-
-/** The profiles of which observed policies stay, unwanted, because an admission gate may still look for a default-deny. */
-export function gatedProfiles(
-  intents: readonly ProfileIntent[],
-  postponed: ReadonlyMap<string, Postponed>,
-  context: DesiredContext,
-): ReadonlySet<string> {
-  const { observed, ownerOf, isGated } = context;
-  const names = intents
-    .filter((intent) => withoutPostponed(intent, postponed.get(intent.profile.metadata.name)).length === 0)
-    .map(({ profile }) => profile.metadata.name);
-  const gated = names.filter((name) => isGated(name) && observed.some((each) => ownerOf(each) === name));
-  const desired = intents.flatMap((intent) => desiredOfProfile(intent, postponed, context));
-  const staying = stayingPolicies(desired, delayedOpenings(intents, postponed, context), context);
-  return new Set([...gated, ...staying.flatMap((each) => ownerOf(each) ?? [])]);
 }
 
 /** The profiles whose observed policies stay as they are. */

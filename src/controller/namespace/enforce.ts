@@ -16,14 +16,7 @@ import type { MeshSupport } from '../mesh-support.ts';
 import type { Send } from '../queue/request-lanes.ts';
 import { apply } from './apply.ts';
 import { isSafeFromCache, type Observed } from './cached-policies.ts';
-import {
-  delayedOpenings,
-  type DesiredContext,
-  desiredExtensions,
-  desiredOf,
-  desiredOverlay,
-  gatedProfiles,
-} from './desired.ts';
+import { desiredExtensions, desiredOf, desiredOverlay, type DesiredPolicies } from './desired.ts';
 import { compileIntents, type Gathered, hasUnresolvedPeers, type ProfileIntent } from './gather.ts';
 import type { LiveConfirmation } from './live-confirmation.ts';
 import type { PodProbe } from './pods.ts';
@@ -117,9 +110,10 @@ export class Enforcement {
     const observed = await this.#observe();
     const decision = await this.#decide(observed.policies);
     if (this.#lacksInput(decision)) return { kind: 'outdated' };
-    const delayed = this.#delayedOpenings(decision, observed.policies);
+    const desired = this.#desired(decision, observed.policies);
+    const { delayed } = desired;
     const extensions = this.#planExtensions(decision, delayed);
-    const planned = await this.#plan(decision, observed, extensions);
+    const planned = await this.#plan(decision, { observed, desired }, extensions);
     const overlay = this.#planOverlay(decision, delayed);
     const isQuiet = planned.plan.steps.length === 0 && extensions.isEmpty && overlay.isEmpty;
     if (!isQuiet) await this.#parts.guard.widened(signal);
@@ -212,22 +206,24 @@ export class Enforcement {
       : cautious;
   }
 
-  async #plan(decision: Decision, observed: Observed, extensions: ExtensionWrites): Promise<Planned> {
-    const planned = await this.#planFrom(decision, observed.policies, extensions);
+  async #plan(
+    decision: Decision,
+    { observed, desired }: { readonly observed: Observed; readonly desired: DesiredPolicies },
+    extensions: ExtensionWrites,
+  ): Promise<Planned> {
+    const planned = await this.#planTo(desired, observed.policies, extensions);
     const { hasReadPolicies } = this.#attempt.record;
     const isSafe = isSafeFromCache(planned.plan, observed.policies, { hasReadPolicies });
     if (!observed.isCached || isSafe) return planned;
-    return this.#planFrom(decision, await this.#readPolicies(), extensions);
+    const live = await this.#readPolicies();
+    return this.#planTo(this.#desired(decision, live), live, extensions);
   }
 
-  async #planFrom(
-    { intents, postponed: waiting }: Decision,
+  async #planTo(
+    { policies: desired, gated }: DesiredPolicies,
     observed: readonly NetworkPolicy[],
     { companions, isEmpty }: ExtensionWrites,
   ): Promise<Planned> {
-    const context = this.#desiredContext(observed);
-    const desired = desiredOf(intents, waiting, context);
-    const gated = gatedProfiles(intents, waiting, context);
     const isOurs = (policy: NetworkPolicy) => this.#ownerOf(policy) !== undefined;
     const withoutPods = plan(observed, desired, { hasPods: false, isOurs, companions });
     // Pods could be cut only between several writes: plans of one step are the same with and without pods.
@@ -244,15 +240,8 @@ export class Enforcement {
     return clusterState.protectedNamespaces.includes(key) ? undefined : engine.unknownIsolation(key);
   }
 
-  #desiredContext(observed: readonly NetworkPolicy[]): DesiredContext {
-    return { observed, ownerOf: this.#ownerOf, isGated: this.#isGated };
-  }
-
-  #delayedOpenings(
-    { intents, postponed: waiting }: Decision,
-    observed: readonly NetworkPolicy[],
-  ): readonly PolicyType[] {
-    return delayedOpenings(intents, waiting, this.#desiredContext(observed));
+  #desired({ intents, postponed: waiting }: Decision, observed: readonly NetworkPolicy[]): DesiredPolicies {
+    return desiredOf(intents, waiting, { observed, ownerOf: this.#ownerOf, isGated: this.#isGated });
   }
 
   #planExtensions(

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { LABEL_PROFILE, LABEL_ROLE } from '../../../src/api/names.ts';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
-import { desiredOf, desiredOverlay, gatedProfiles } from '../../../src/controller/namespace/desired.ts';
+import { desiredOf, desiredOverlay } from '../../../src/controller/namespace/desired.ts';
 import type { ProfileIntent } from '../../../src/controller/namespace/gather.ts';
 import type { Postponed } from '../../../src/controller/namespace/postponed.ts';
 import { compile } from '../../../src/policy/compile.ts';
@@ -33,7 +33,7 @@ function namesOf(
     ...intent,
     added: { policies: added, extensions: [], unresolved: [] },
   };
-  const desired = desiredOf([whole], new Map(isStalled ? [['p', STALLED]] : []), {
+  const { policies: desired } = desiredOf([whole], new Map(isStalled ? [['p', STALLED]] : []), {
     observed: OBSERVED,
     ownerOf: ({ metadata }) => metadata.labels?.[LABEL_PROFILE],
     isGated: () => isGated,
@@ -109,7 +109,7 @@ describe('desired policies beside those that an admission gate keeps of a profil
   };
   const names = (intents: readonly ProfileIntent[], policies = observed) =>
     desiredOf(intents, new Map(), { ...context, observed: policies })
-      .map(({ metadata }) => metadata.name)
+      .policies.map(({ metadata }) => metadata.name)
       .sort();
   const now = intentOf('p', 'enforce', { isolation: ['Ingress'] });
 
@@ -123,7 +123,7 @@ describe('desired policies beside those that an admission gate keeps of a profil
       'q.egress',
       'q.egress.web',
     ]);
-    const gated = gatedProfiles([now, left], new Map(), { ...context, observed });
+    const { gated } = desiredOf([now, left], new Map(), { ...context, observed });
     assert.deepEqual([...gated].sort(), ['p', 'q']);
   });
 
@@ -143,12 +143,16 @@ describe('desired policies beside those that an admission gate keeps of a profil
       'q.egress',
       'q.egress.web',
     ]);
-    const gated = gatedProfiles([narrower, left], new Map(), { ...context, observed });
+    const { gated } = desiredOf([narrower, left], new Map(), { ...context, observed });
     assert.deepEqual([...gated], ['q']);
   });
 
   it('are no others once the gate has ended', () => {
-    const desired = desiredOf([now, left], new Map(), { ...context, observed, isGated: () => false });
+    const { policies: desired } = desiredOf([now, left], new Map(), {
+      ...context,
+      observed,
+      isGated: () => false,
+    });
     assert.deepEqual(desired, now.compiled.policies);
   });
 });

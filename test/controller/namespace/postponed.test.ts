@@ -189,7 +189,7 @@ describe('postponed directions of a namespace', () => {
           if (directions.length === profile.spec.isolation.length) whole += 1;
           else if (directions.length > 0) half += 1;
         }
-        const desired = desiredOf(intents, waits, { ...on, isGated: () => false });
+        const { policies: desired } = desiredOf(intents, waits, { ...on, isGated: () => false });
         const names = desired.map(({ metadata }) => metadata.name);
         assert.equal(new Set(names).size, names.length, 'a name twice');
         const meant = intents.flatMap(({ compiled }) => compiled.policies);
