@@ -201,7 +201,7 @@ describe('the JSON schema of the configuration file', () => {
       }),
       { numRuns: Math.max(500, runs(2000)) },
     );
-    // One file in eighty has a text that only the parser refuses.
+    // The parser alone refuses the text of a file in eighty.
     assert.ok(seen.accepted > runs(200) && seen.refused > runs(200) && seen.beyond > 0, JSON.stringify(seen));
   });
 

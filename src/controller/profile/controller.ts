@@ -30,7 +30,7 @@ export interface ProfileControllerOptions extends ReleaseParts {
   readonly observer: Pick<ControllerObserver, 'onStatus' | 'onGone'>;
 }
 
-/** Milliseconds until a profile that is being deleted is looked at again, if a capability has not ended. */
+/** Milliseconds until a profile that is being deleted is looked at again. */
 const RELEASE_INTERVAL_MS = 5_000;
 
 export class ProfileController {
@@ -80,8 +80,8 @@ export class ProfileController {
       record.isReleasing = false;
     }
     const outcome = await this.#reconcileStatus(profile, signal);
-    // A capability tells by itself that its last object is gone; this is for the one that does not.
-    return hasEnded || outcome.kind === 'again' ? outcome : { kind: 'again', afterMs: RELEASE_INTERVAL_MS };
+    // Most waits end with an event. This is for the others: a live list that was behind the watch is not followed by one.
+    return outcome.kind === 'again' ? outcome : { kind: 'again', afterMs: RELEASE_INTERVAL_MS };
   }
 
   async #reconcileStatus({ metadata }: SegmentationProfile, signal: AbortSignal): Promise<Outcome> {

@@ -91,6 +91,29 @@ describe('profile controller', () => {
     assert.equal(server.handle({ method: 'GET', path: `${PATH}/shop` }, 'user').status, 404);
   });
 
+  it('looks again at a profile that is being deleted as long as a live list has policies of it that no event tells of', async () => {
+    const path = '/apis/networking.k8s.io/v1/namespaces/a/networkpolicies';
+    const labels = {
+      'app.kubernetes.io/managed-by': 'segmentation-operator',
+      'segmentation.dev/profile': 'shop',
+    };
+    const policy = {
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'NetworkPolicy',
+      metadata: { name: 'shop.default-deny', labels },
+      spec: { podSelector: {} },
+    };
+    const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'a' } };
+    server.handle({ method: 'POST', path: '/api/v1/namespaces', body: namespace }, 'user');
+    assert.equal(server.handle({ method: 'POST', path, body: policy }, 'operator').status, 201);
+    server.handle({ method: 'DELETE', path: `${PATH}/shop` }, 'user');
+    clusterState.profiles.upsert(projectProfile(stored()));
+    assert.deepEqual(await reconcile(), { kind: 'again', afterMs: 5_000 });
+    server.handle({ method: 'DELETE', path: `${path}/shop.default-deny` }, 'operator');
+    assert.deepEqual(await reconcile(), { kind: 'done' });
+    assert.equal(server.handle({ method: 'GET', path: `${PATH}/shop` }, 'user').status, 404);
+  });
+
   describe('with a profile that is deleted under Retain', () => {
     const result: NamespaceResult = {
       generation: 2,
