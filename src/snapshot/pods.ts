@@ -2,6 +2,7 @@
 import type { KubeObject, OwnerReference, StringMap } from '../api/meta.ts';
 import { LABEL_SERVICE_ACCOUNT } from '../api/names.ts';
 import type { ContainerPort, Pod } from '../analysis/cluster.ts';
+import { isRedirected, REDIRECTION } from '../engines/istio/membership.ts';
 import type { ObjectSet } from './objects.ts';
 
 /** The controller of pods as users know it: a Deployment, not its ReplicaSets. A Pod without controller is its own. */
@@ -75,9 +76,6 @@ export const AUDITED_SPEC = 'auditedSpec';
 
 /** The key of a number beside a Pod that stands for several, equal but for names and addresses. */
 export const POD_COUNT = 'podCount';
-
-/** The annotation by which istio-cni says that it has redirected the connections of a pod. */
-const REDIRECTION = 'ambient.istio.io/redirection';
 
 /** A Pod with only the fields that are read here, which keeps large clusters small in memory. */
 export function trimmedPod(raw: object): KubeObject {
@@ -177,7 +175,7 @@ function podOf(raw: RawPod, objects: ObjectSet): WorkloadPod {
     labels: texts(labels),
     ips,
     ...networkOf(spec),
-    ...(annotations[REDIRECTION] === 'enabled' && { isRedirected: true }),
+    ...(isRedirected(annotations) && { isRedirected: true }),
     ...(spec.nodeName && { node: spec.nodeName }),
     workload: workloadOf(raw, objects),
     template: false,

@@ -1,5 +1,6 @@
 /** The two ways into the mesh, and how the pods of a namespace are seen to have taken it. */
 import type { KubeObject, StringMap } from '../../api/meta.ts';
+import { isRedirected } from '../../engines/istio/membership.ts';
 import type { Resource } from '../../kube/resource.ts';
 import { injectsAll, isAmbient, type MeshConfiguration } from '../../policy/mesh.ts';
 
@@ -30,8 +31,6 @@ export const SIDECARS: Enrolment = {
   },
 };
 
-/** Istio's node agent sets it on a pod once the pod's connections go through ztunnel; istiod reads it too. */
-const REDIRECTION = 'ambient.istio.io/redirection';
 /** Pods in a page. */
 const PAGE = 500;
 
@@ -42,7 +41,7 @@ export const AMBIENT_MODE: Enrolment = {
     const page = { namespace, limit: PAGE, fieldSelector: RUNNING, metadataOnly: true, signal };
     for (let next: string | undefined; ; ) {
       const { metadata, items } = await pods.list({ ...page, continue: next });
-      if (items.some((each) => each.metadata.annotations?.[REDIRECTION] !== 'enabled')) return true;
+      if (items.some(({ metadata: { annotations } }) => !isRedirected(annotations))) return true;
       next = metadata.continue || undefined;
       if (next === undefined) return false;
     }

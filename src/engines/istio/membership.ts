@@ -1,4 +1,5 @@
 /** Tells of pods, by their labels, if a proxy of the mesh holds their connections. Pure. */
+import type { StringMap } from '../../api/meta.ts';
 import type { Candidate } from '../layers/engine-policy.ts';
 
 /**
@@ -8,6 +9,14 @@ import type { Candidate } from '../layers/engine-policy.ts';
  * - `unknown`: nothing tells, as with gateways, and pods of ambient namespaces that nobody has said to be redirected
  */
 export type Membership = 'member' | 'ambient' | 'outside' | 'unknown';
+
+/** Istio's node agent sets it on a pod once the pod's connections go through ztunnel; istiod reads it too. */
+export const REDIRECTION = 'ambient.istio.io/redirection';
+
+/** True if a pod with these annotations is redirected. */
+export function isRedirected(annotations: StringMap = {}): boolean {
+  return annotations[REDIRECTION] === 'enabled';
+}
 
 const DATAPLANE_MODE = 'istio.io/dataplane-mode';
 const USE_WAYPOINT = 'istio.io/use-waypoint';

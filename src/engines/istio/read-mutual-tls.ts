@@ -5,6 +5,7 @@
 import type { KubeObject, StringMap } from '../../api/meta.ts';
 import { isRecord } from '../../util/is-record.ts';
 import { compareText } from '../../util/order.ts';
+import { matches } from '../../policy/semantics/selector.ts';
 import { type Raw, recordOf, textOf } from '../../policy/semantics/raw.ts';
 import {
   type Candidate,
@@ -68,7 +69,7 @@ function inForce(
   const isOfWorkload = (each: Authentication) =>
     each.namespace === namespace &&
     each.labels !== undefined &&
-    Object.entries(each.labels).every(([key, value]) => labels[key] === value);
+    matches({ matchLabels: each.labels }, labels);
   const isWhole = ({ labels: own }: Authentication) => own === undefined;
   const isOfNamespace = (each: Authentication) => each.namespace === namespace && isWhole(each);
   const isOfMesh = (each: Authentication) => roots.has(each.namespace) && isWhole(each);

@@ -1,7 +1,7 @@
 /** Builds the writer of guards. Its code is not even loaded where the configuration names no kind for them. */
-import type { SegmentationProfile } from '../../api/profile.ts';
-import type { Capability, CapabilityReport } from '../../controller/capability.ts';
+import type { Capability } from '../../controller/capability.ts';
 import { describeRequestFailure } from '../../observability/request-failure.ts';
+import { notConfigured } from './not-configured.ts';
 import type { CapabilityParts } from './parts.ts';
 
 export async function createGuards(parts: CapabilityParts): Promise<readonly Capability[]> {
@@ -38,16 +38,9 @@ export async function createGuards(parts: CapabilityParts): Promise<readonly Cap
   return [guards];
 }
 
-/** Tells profiles that ask for a guard why they have none. */
-const NOT_CONFIGURED: Capability = {
-  lead: () => {},
-  stop: () => Promise.resolve(),
-  isJudged: () => true,
-  isReleased: () => true,
-  report({ spec }: SegmentationProfile): CapabilityReport | undefined {
-    if ((spec.guard?.mode ?? 'Disabled') === 'Disabled') return undefined;
-    const reason = 'NotConfigured';
-    const message = `no guard is written, as the operator's configuration names no kind of policies for it: set guard there`;
-    return { condition: { type: 'GuardReady', status: 'False', reason, message }, isStalled: true };
-  },
-};
+const NOT_CONFIGURED = notConfigured({
+  type: 'GuardReady',
+  message:
+    "no guard is written, as the operator's configuration names no kind of policies for it: set guard there",
+  isAsked: ({ spec }) => (spec.guard?.mode ?? 'Disabled') !== 'Disabled',
+});

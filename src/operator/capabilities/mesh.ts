@@ -1,8 +1,8 @@
 /** Builds the detection of the service mesh, and the writer of its overlay. Their code is not even loaded where the configuration names none. */
-import type { SegmentationProfile } from '../../api/profile.ts';
-import type { Capability, CapabilityReport } from '../../controller/capability.ts';
+import type { Capability } from '../../controller/capability.ts';
 import { describeRequestFailure } from '../../observability/request-failure.ts';
 import { asksForOverlay } from '../../policy/mesh.ts';
+import { notConfigured } from './not-configured.ts';
 import type { CapabilityParts } from './parts.ts';
 
 export async function createMesh(parts: CapabilityParts): Promise<readonly Capability[]> {
@@ -34,17 +34,8 @@ export async function createMesh(parts: CapabilityParts): Promise<readonly Capab
   return [detection];
 }
 
-/** Tells profiles that ask for an overlay why they have none. */
-const NOT_CONFIGURED: Capability = {
-  lead: () => {},
-  stop: () => Promise.resolve(),
-  isJudged: () => true,
-  isReleased: () => true,
-  report({ spec }: SegmentationProfile): CapabilityReport | undefined {
-    if (!asksForOverlay(spec.mesh)) return undefined;
-    const reason = 'NotConfigured';
-    const message =
-      "no overlay is written, as the operator's configuration names no service mesh: set mesh there";
-    return { condition: { type: 'MeshReady', status: 'False', reason, message }, isStalled: true };
-  },
-};
+const NOT_CONFIGURED = notConfigured({
+  type: 'MeshReady',
+  message: "no overlay is written, as the operator's configuration names no service mesh: set mesh there",
+  isAsked: ({ spec }) => asksForOverlay(spec.mesh),
+});

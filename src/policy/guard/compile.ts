@@ -56,6 +56,9 @@ function compileDirection(
   subject: LabelSelector,
   { profiles, namespaces, cluster, added }: GuardContext,
 ): GuardDirection {
+  const tunnels = new Map(
+    profiles.map((profile) => [profile, tunnelPort(profile, { direction, namespaces, cluster })]),
+  );
   const found: Passes[] = profiles
     .filter(({ spec }) => spec.isolation.includes(direction))
     .flatMap((profile) => {
@@ -63,15 +66,13 @@ function compileDirection(
         ...sourcesOf(profile, direction, subject),
         ...namespaces.flatMap((namespace) => baselineIn(profile, namespace, { direction, cluster })),
       ];
-      const port = tunnelPort(profile, { direction, namespaces, cluster });
+      const port = tunnels.get(profile);
       return sources.map((source): Passes => {
         const { passes, unresolved } = passesOf(withServedPorts(source, cluster), cluster);
         return { passes: passes.map((pass) => withTunnel(pass, port)), unresolved };
       });
     });
-  const tunnel = profiles
-    .map((profile) => tunnelPort(profile, { direction, namespaces, cluster }))
-    .find((port) => port !== undefined);
+  const tunnel = [...tunnels.values()].find((port) => port !== undefined);
   const own: GuardPass = {
     peer: { kind: 'pods', namespaceSelector: subject, podSelector: {} },
     rules: [OWN_NAMESPACES],

@@ -16,11 +16,6 @@ type NamedKind =
   | 'CalicoNetworkPolicy'
   | 'GlobalNetworkPolicy';
 
-const egressOf = (object: KubeObject, path: string): readonly (readonly [Raw, string])[] => {
-  const spec = recordOf((object as KubeObject & Raw)[path]);
-  return listOf(spec['egress']).map((each, index) => [recordOf(each), `${path}.egress[${index}]`] as const);
-};
-
 /** The names of hosts that rules allow, by kind. */
 const READERS: Readonly<Record<NamedKind, (rule: Raw) => readonly string[]>> = {
   CiliumNetworkPolicy: ciliumNames,
@@ -84,9 +79,15 @@ export const namesTooWide: Check = {
 };
 
 function rulesOf(object: KubeObject, namesOf: (rule: Raw) => readonly string[]): NamesOfRule[] {
-  const specs = listOf((object as KubeObject & Raw)['specs']).map(recordOf);
-  const further = specs.flatMap((spec, index) =>
-    listOf(spec['egress']).map((each, at) => [recordOf(each), `specs[${index}].egress[${at}]`] as const),
+  const { spec, specs } = object as KubeObject & Raw;
+  const places: (readonly [path: string, spec: unknown])[] = [
+    ['spec', spec],
+    ...listOf(specs).map((each, index) => [`specs[${index}]`, each] as const),
+  ];
+  return places.flatMap(([path, each]) =>
+    listOf(recordOf(each)['egress']).map((rule, index) => ({
+      field: `${path}.egress[${index}]`,
+      names: namesOf(recordOf(rule)),
+    })),
   );
-  return [...egressOf(object, 'spec'), ...further].map(([rule, field]) => ({ field, names: namesOf(rule) }));
 }

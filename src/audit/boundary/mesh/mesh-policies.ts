@@ -2,6 +2,7 @@
 import type { KubeObject, StringMap } from '../../../api/meta.ts';
 import { ROOT_NAMESPACE } from '../../../engines/istio/mesh-config.ts';
 import { listOf, type Raw, recordOf, textOf } from '../../../policy/semantics/raw.ts';
+import { matches } from '../../../policy/semantics/selector.ts';
 import type { AuditContext } from '../../context.ts';
 import type { ObjectReference } from '../../finding.ts';
 import type { AuditPod } from '../../snapshot.ts';
@@ -56,7 +57,12 @@ export function rootNamespaces({ snapshot }: AuditContext): ReadonlySet<string> 
 /** The pods that a policy selects. */
 export function podsOfPolicy({ isOfMesh, namespace, labels }: MeshPolicy, context: AuditContext): AuditPod[] {
   const pods = isOfMesh ? context.snapshot.pods : context.podsOf(namespace);
-  return pods.filter((pod) => Object.entries(labels).every(([key, value]) => pod.labels[key] === value));
+  return pods.filter((pod) => matches({ matchLabels: labels }, pod.labels));
+}
+
+/** The sources of a rule; none if it is for everyone. */
+export function sourcesIn(rule: Raw): Raw[] {
+  return listOf(rule['from']).map((each) => recordOf(recordOf(each)['source']));
 }
 
 /** True if a rule depends on nothing but sources and ports. */

@@ -1,12 +1,12 @@
 import { isAskedForAmbient } from '../../../engines/istio/membership.ts';
-import { listOf, type Raw, recordOf, textsOf } from '../../../policy/semantics/raw.ts';
+import { listOf, type Raw, textsOf } from '../../../policy/semantics/raw.ts';
 import { shortList } from '../../../util/list-text.ts';
 import type { Check } from '../../check.ts';
-import { isOfConnections, meshPolicies, podsOfPolicy } from './mesh-policies.ts';
+import { isOfConnections, meshPolicies, podsOfPolicy, sourcesIn } from './mesh-policies.ts';
 
 /** The sources that a rule means if they are everyone; undefined for named ones. */
 function wideSources(rule: Raw): string | undefined {
-  const from = listOf(rule['from']).map((each) => recordOf(recordOf(each)['source']));
+  const from = sourcesIn(rule);
   if (from.length === 0) return 'everyone';
   const isAny = from.some((source) => {
     const given = Object.entries(source).filter(([, list]) => listOf(list).length > 0);

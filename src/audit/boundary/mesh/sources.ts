@@ -1,7 +1,7 @@
-import { listOf, type Raw, recordOf, textsOf } from '../../../policy/semantics/raw.ts';
+import { type Raw, textsOf } from '../../../policy/semantics/raw.ts';
 import { shortList } from '../../../util/list-text.ts';
 import type { Check } from '../../check.ts';
-import { meshPolicies } from './mesh-policies.ts';
+import { meshPolicies, sourcesIn } from './mesh-policies.ts';
 
 /** The namespaces that a source names, without patterns. */
 function namespacesOf(source: Raw): string[] {
@@ -27,8 +27,7 @@ export const meshPolicySourceUnknown: Check = {
     const known = new Set(namespaces.map(({ name }) => name));
     for (const { object, rules } of meshPolicies(context)) {
       for (const { rule, field } of rules) {
-        const sources = listOf(rule['from']).map((each) => recordOf(recordOf(each)['source']));
-        const named = sources.map(namespacesOf);
+        const named = sourcesIn(rule).map(namespacesOf);
         const isNobody = (list: readonly string[]) =>
           list.length > 0 && list.every((name) => !known.has(name));
         if (named.length === 0 || !named.every(isNobody)) continue;
