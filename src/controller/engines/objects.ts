@@ -116,6 +116,7 @@ export class EngineObjects {
       clock,
       random,
       relistMs: resyncMs,
+      schemaMayChange: true,
       onError: (error, retryInMs) => {
         onWatchError(kind.kind.plural, error, retryInMs);
         this.#failed(error);

@@ -3,8 +3,8 @@
  * connections, servers and permissions.
  *
  * - The list is streamed (KEP-3157) if the server offers that, and read in pages otherwise. It is always consistent.
- * - A watch that breaks resumes from its last revision. The reflector lists again if that revision is gone, or if watches
- *   from it fail repeatedly.
+ * - A watch that breaks resumes from its last revision. The reflector lists again if that revision is gone, if watches
+ *   from it fail repeatedly, or if the schema of the kind may have changed.
  * - Silence for `stallMs` is a failure. Failures back off exponentially; they never end `run`.
  * - The sink keeps its items while the server can't be read, and an empty list needs a second one that agrees.
  */
@@ -42,6 +42,11 @@ export interface ReflectorOptions<T extends Item> {
    * default: never.
    */
   readonly relistMs?: number;
+  /**
+   * True for a custom resource whose form matters: after a watch that ended before its timeout, the reflector lists. The API
+   * server ends the watches of a changed CRD, whose objects may have another form at the same revision.
+   */
+  readonly schemaMayChange?: boolean;
   /** Called for each failure, with the milliseconds until the next attempt. Must not throw. */
   readonly onError?: (error: unknown, retryInMs: number) => void;
   /** Called after each list that was delivered to the sink. */
@@ -92,6 +97,8 @@ export class Reflector<T extends Item> {
   /** False once the server refused to stream a list. */
   #offersStreaming = true;
   #listedAt = 0;
+  /** When the server is to end the current watch. Monotonic milliseconds. */
+  #endsAt = 0;
   /** True once the current watch has delivered an event or bookmark. */
   #hasReceived = false;
   /** Revision from which to resume the watch that a due list interrupted, should the list fail. */
@@ -148,7 +155,7 @@ export class Reflector<T extends Item> {
     const started = this.#options.clock.monotonic();
     for await (const events of this.#events({ resourceVersion: revision }, signal))
       this.#deliver(events, signal);
-    this.#checkDuration(started);
+    this.#ended(started);
   }
 
   /** True if `relistMs` have passed since the last list, although a watch could resume. */
@@ -164,7 +171,7 @@ export class Reflector<T extends Item> {
     try {
       if (!(await this.#takeInitialEvents(events, { started, signal }))) return;
       for await (const later of events) this.#deliver(later, signal);
-      this.#checkDuration(started);
+      this.#ended(started);
     } finally {
       await events.return();
     }
@@ -221,9 +228,10 @@ export class Reflector<T extends Item> {
   }
 
   async *#events(query: Query, signal: AbortSignal): Events {
-    const { transport, path, random, stallMs = STALL_MS, readObject } = this.#options;
+    const { transport, path, clock, random, stallMs = STALL_MS, readObject } = this.#options;
     const { least, most } = WATCH_SECONDS;
     const timeoutSeconds = Math.floor(least + random() * (most - least));
+    this.#endsAt = clock.monotonic() + timeoutSeconds * 1000;
     const full = {
       ...query,
       ...selectorsOf(this.#options),
@@ -284,12 +292,19 @@ export class Reflector<T extends Item> {
   }
 
   /** Called when the server ended a watch. @throws ApiError if it ended too early */
-  #checkDuration(started: number): void {
+  #ended(started: number): void {
+    if (this.#mayHaveOtherSchema) this.#revision = undefined;
     const lasted = this.#options.clock.monotonic() - started;
     if (lasted >= SHORTEST_WATCH_MS) return;
     const { path } = this.#options;
     const message = `the server ended the watch after ${Math.round(lasted)} ms`;
     throw new ApiError({ method: 'WATCH', path, status: 0, reason: 'Transport', message });
+  }
+
+  /** True after a watch that was open and ended before its timeout, if that says that the kind may have another schema. */
+  get #mayHaveOtherSchema(): boolean {
+    const { clock, schemaMayChange = false } = this.#options;
+    return schemaMayChange && this.#openedAt !== undefined && clock.monotonic() < this.#endsAt;
   }
 
   /** Decides how to continue after a failure, and waits for the backoff. */
@@ -317,6 +332,7 @@ export class Reflector<T extends Item> {
 
   #mustList(error: unknown): boolean {
     if (isGone(error) || isCollectionMissing(error) || isTooLargeResourceVersion(error)) return true;
+    if (this.#mayHaveOtherSchema) return true;
     // A server sends nothing, not even bookmarks, from a revision that it has not reached (after a restored backup).
     const isSilent = this.#openedAt !== undefined && !this.#hasReceived;
     if (isSilent && error instanceof ApiError && error.reason === 'Stalled') return true;

@@ -1,5 +1,7 @@
 // A reflector on a real API server, and failures of servers, networks and permissions.
 import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { KubeObject } from '../../../src/api/meta.ts';
 import { systemClock } from '../../../src/util/clock.ts';
 import { ApiError } from '../../../src/kube/errors.ts';
 import { Reflector } from '../../../src/kube/watch/reflector.ts';
@@ -62,6 +64,35 @@ class Follower {
     this.#stop.abort();
     await this.#running;
   }
+}
+
+const DEFINITIONS = {
+  group: 'apiextensions.k8s.io',
+  version: 'v1',
+  plural: 'customresourcedefinitions',
+  namespaced: false,
+};
+
+interface Widget extends KubeObject {
+  readonly spec?: { readonly size?: string };
+}
+
+interface WidgetItem extends Item {
+  readonly size: string | undefined;
+}
+
+function widgetsOf(group: string, openAPIV3Schema: object) {
+  return {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: `widgets.${group}` },
+    spec: {
+      group,
+      scope: 'Cluster',
+      names: { plural: 'widgets', singular: 'widget', kind: 'Widget' },
+      versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema } }],
+    },
+  };
 }
 
 describe('Reflector on a real API server', () => {
@@ -150,25 +181,10 @@ describe('Reflector on a real API server', () => {
     await until('it failed', () => errors.length > 0);
     assert.match(String(errors[0]), /404 NotFound/);
     assert.equal(reflector.hasSynced, false);
-    const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
-    const crds = {
-      group: 'apiextensions.k8s.io',
-      version: 'v1',
-      plural: 'customresourcedefinitions',
-      namespaced: false,
-    };
-    const crd = {
-      apiVersion: 'apiextensions.k8s.io/v1',
-      kind: 'CustomResourceDefinition',
-      metadata: { name: `widgets.${group}` },
-      spec: {
-        group,
-        scope: 'Cluster',
-        names: { plural: 'widgets', singular: 'widget', kind: 'Widget' },
-        versions: [{ name: 'v1', served: true, storage: true, schema }],
-      },
-    };
-    await new Resource(admin, crds).create(crd);
+    const definitions = new Resource(admin, DEFINITIONS);
+    await definitions.create(
+      widgetsOf(group, { type: 'object', 'x-kubernetes-preserve-unknown-fields': true }),
+    );
     await reflector.synced;
     await new Resource(admin, widgets).create({
       apiVersion: `${group}/v1`,
@@ -176,8 +192,55 @@ describe('Reflector on a real API server', () => {
       metadata: { name: 'w' },
     });
     await until('the object is seen', () => store.get('w') !== undefined);
-    await new Resource(admin, crds).delete(`widgets.${group}`);
+    await definitions.delete(`widgets.${group}`);
     await until('its end is seen', () => store.get('w') === undefined);
+  });
+
+  it('delivers the form of objects under a changed CRD, also if the watch outlives the change', async () => {
+    const group = 'kube-reflector-form.example.com';
+    const widgets = new Resource<Widget>(admin, {
+      group,
+      version: 'v1',
+      plural: 'widgets',
+      namespaced: false,
+    });
+    const definitions = new Resource(admin, DEFINITIONS);
+    const definition = (size: object) =>
+      widgetsOf(group, { type: 'object', properties: { spec: { type: 'object', properties: { size } } } });
+    const widget = (name: string) => ({
+      apiVersion: `${group}/v1`,
+      kind: 'Widget',
+      metadata: { name },
+      spec: {},
+    });
+    const store = new Store<WidgetItem>((a, b) => a.size === b.size);
+    const projectWidget = (raw: object) => ({ ...project(raw), size: (raw as Widget).spec?.size });
+    const { reflector } = follow(admin, `/apis/${group}/v1/widgets`, {
+      sink: store,
+      project: projectWidget,
+      schemaMayChange: true,
+    });
+    try {
+      await definitions.create(definition({ type: 'string' }));
+      await reflector.synced;
+      for (const name of ['changed', 'same']) await widgets.create(widget(name));
+      await until(
+        'both are seen',
+        () => store.get('changed') !== undefined && store.get('same') !== undefined,
+      );
+      await definitions.patch(
+        `widgets.${group}`,
+        undefined,
+        definition({ type: 'string', default: 'small' }),
+      );
+      while ((await widgets.get('same')).spec?.size === undefined) await delay(10);
+      // The API server keeps the watches of the earlier definition for a second, and they deliver events of the later one.
+      await delay(300);
+      await widgets.patch('changed', undefined, { metadata: { labels: { changed: 'true' } } });
+      await until('the default is seen', () => store.get('same')?.size === 'small');
+    } finally {
+      await definitions.delete(`widgets.${group}`);
+    }
   });
 
   it('waits for a permission', async () => {

@@ -8,7 +8,7 @@ import type { ListInfo, ReflectorOptions } from '../../../src/kube/watch/reflect
 import { Store } from '../../../src/kube/watch/store.ts';
 import type { Item } from '../../../src/kube/watch/store.ts';
 import { VirtualClock, flush } from '../../support/clocks/virtual-clock.ts';
-import { ScriptedTransport } from '../scripted-transport.ts';
+import { ScriptedTransport, type WatchCall } from '../scripted-transport.ts';
 import { errorMessage } from '../../../src/util/error-message.ts';
 
 const PATH = '/api/v1/things';
@@ -459,6 +459,37 @@ describe('Reflector', () => {
       await other.clock.advance(10_000);
       const next = await other.server.next('watch');
       assert.equal(next.query['resourceVersion'], '10');
+      await other.stop();
+      await fixture.server.next('watch');
+    });
+
+    const earlyEnds = {
+      'the server ended': (watch: WatchCall) => watch.end(),
+      broke: (watch: WatchCall) => watch.fail(failure(0, 'Transport')),
+    };
+    for (const [what, end] of Object.entries(earlyEnds)) {
+      it(`lists after a watch that ${what} before its timeout, if the schema of the kind may change`, async () => {
+        const other = new Fixture({ schemaMayChange: true });
+        const watch = await other.synced('a');
+        await other.clock.advance(449_000);
+        end(watch);
+        await other.clock.advance(1000);
+        const list = await other.server.next('watch');
+        assert.equal(list.query['sendInitialEvents'], true);
+        list.fail(failure(429, 'TooManyRequests'));
+        await other.clock.advance(10_000);
+        assert.equal((await other.server.next('list')).query['limit'], 500);
+        await other.stop();
+        await fixture.server.next('watch');
+      });
+    }
+
+    it('resumes a watch that had its time, also if the schema of the kind may change', async () => {
+      const other = new Fixture({ schemaMayChange: true });
+      const watch = await other.synced('a');
+      await other.clock.advance(450_000);
+      watch.end();
+      assert.equal((await other.server.next('watch')).query['resourceVersion'], '10');
       await other.stop();
       await fixture.server.next('watch');
     });
