@@ -87,6 +87,8 @@ export class EngineObjects {
   readonly #stopping = new AbortController();
   readonly #running: Promise<void>;
   #isSynced = false;
+  /** How often the objects have been listed. */
+  #lists = 0;
   /** Why the kind can't be read. */
   #missing: ObjectsState | undefined;
   /** Why the last write was taken back. */
@@ -166,19 +168,28 @@ export class EngineObjects {
    * @throws ApiError, SchemaTooOldError
    */
   async write(step: ObjectStep, signal: AbortSignal): Promise<void> {
-    const { onWrite } = this.#options;
-    if (step.verb === 'delete') await this.#delete(this.#current(step.before), signal);
-    else {
-      const before = step.verb === 'update' ? this.#current(step.before) : undefined;
-      if (step.verb === 'update') this.#assertForm(step.before, before);
-      const stored = await this.#put(step.object, before, signal);
-      const difference = differenceOf(stored, step.object);
-      if (difference !== undefined) {
-        await this.#takeBack(stored, before, signal);
-        throw this.#schemaTooOld(difference);
-      }
+    const lists = this.#lists;
+    try {
+      await this.#write(step, signal);
+    } catch (error) {
+      if (!(error instanceof SchemaTooOldError)) throw error;
+      // A list that came meanwhile may have another schema than the one that the write has met.
+      if (this.#lists !== lists) throw this.#outdated(step.verb === 'delete' ? step.before : step.object);
+      this.#recordTooOld(error);
+      throw error;
     }
-    onWrite(step.verb, step.verb === 'delete' ? step.before : step.object);
+    this.#options.onWrite(step.verb, step.verb === 'delete' ? step.before : step.object);
+  }
+
+  async #write(step: ObjectStep, signal: AbortSignal): Promise<void> {
+    if (step.verb === 'delete') return this.#delete(this.#current(step.before), signal);
+    const before = step.verb === 'update' ? this.#current(step.before) : undefined;
+    if (step.verb === 'update') this.#assertForm(step.before, before);
+    const stored = await this.#put(step.object, before, signal);
+    const difference = differenceOf(stored, step.object);
+    if (difference === undefined) return undefined;
+    await this.#takeBack(stored, before, signal);
+    throw this.#schemaTooOld(difference);
   }
 
   #project(raw: object): ObjectItem {
@@ -214,6 +225,7 @@ export class EngineObjects {
   /** The API server ends the watches of a kind whose CRD changes: after a list, its schema may be another. */
   #listed(): void {
     const isNew = this.state.kind !== 'available';
+    this.#lists += 1;
     this.#isSynced = true;
     this.#missing = undefined;
     this.#schemaTooOldUntil = 0;
@@ -235,8 +247,11 @@ export class EngineObjects {
     if (current === undefined || current === observed) return;
     if (current.metadata.resourceVersion !== observed.metadata.resourceVersion) return;
     if (canonicalJSON(current) === canonicalJSON(observed)) return;
-    const { name, namespace } = observed.metadata;
-    throw new ApiError({
+    throw this.#outdated(observed);
+  }
+
+  #outdated({ metadata: { name, namespace } }: KubeObject): ApiError {
+    return new ApiError({
       status: 409,
       reason: 'Conflict',
       method: 'PUT',
@@ -281,14 +296,16 @@ export class EngineObjects {
   }
 
   #schemaTooOld(difference: FormDifference): SchemaTooOldError {
-    const { clock } = this.#options;
     const { kind, since } = this.#kind;
-    const message = differenceText(difference, { plural: kind.plural, since });
+    return new SchemaTooOldError(differenceText(difference, { plural: kind.plural, since }));
+  }
+
+  #recordTooOld({ message }: SchemaTooOldError): void {
+    const { clock } = this.#options;
     this.#tooOld = { kind: 'missing', reason: 'SchemaTooOld', message };
     this.#schemaTooOldUntil = clock.monotonic() + SCHEMA_INTERVAL_MS;
     clock.schedule(SCHEMA_INTERVAL_MS, this.#listener.onState);
     this.#listener.onState();
-    return new SchemaTooOldError(message);
   }
 }
 

@@ -4,6 +4,7 @@ import { LABEL_MANAGED_BY, MANAGER } from '../../../src/api/names.ts';
 import { ClusterState } from '../../../src/cluster-state/state.ts';
 import { EngineObjects, SchemaTooOldError } from '../../../src/controller/engines/objects.ts';
 import { isConflict } from '../../../src/kube/errors.ts';
+import type { Request, Transport } from '../../../src/kube/http/transport.ts';
 import { dice } from '../../faults/model.ts';
 import { Link } from '../../simulation/faults/link.ts';
 import { Network } from '../../simulation/faults/network.ts';
@@ -27,11 +28,15 @@ describe('objects of a network engine', () => {
   });
   const handle = (method: 'POST' | 'PATCH', path: string, body: object) =>
     server.handle({ method, path, body }, 'user').status;
-  const watched = (kind: typeof NETWORK_POLICY, onDrift: (namespace: string) => void) =>
+  const watched = (
+    kind: typeof NETWORK_POLICY,
+    onDrift: (namespace: string) => void,
+    transport: Transport = new Link('operator', network),
+  ) =>
     new EngineObjects(
       { kind, component: '', since: '' },
       {
-        transport: new Link('operator', network),
+        transport,
         clusterState: new ClusterState([]),
         clock: new ProcessClock(scheduler, 0),
         random: () => 0.5,
@@ -82,6 +87,40 @@ describe('objects of a network engine', () => {
     const upgraded = versions({ properties: { egress: {} } });
     assert.equal(handle('PATCH', `${DEFINITIONS}/${metadata.name}`, { spec: { versions: upgraded } }), 200);
     await scheduler.advance(MINUTE);
+    assert.equal(objects.state.kind, 'available');
+    await objects.stop();
+  });
+
+  it('stay writable if a list comes before the late answer to a write that the earlier definition refused', async () => {
+    const path = `${DEFINITIONS}/ciliumnetworkpolicies.cilium.io`;
+    const define = (spec: Schema) => {
+      const versions = [{ name: 'v2', served: true, schema: { openAPIV3Schema: { properties: { spec } } } }];
+      assert.equal(handle('PATCH', path, { spec: { versions } }), 200);
+    };
+    define({ properties: {} });
+    const link = new Link('operator', network);
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    const late: Transport = {
+      request: async <T>(request: Request) => {
+        const answer = link.request<T>(request);
+        if (request.method === 'POST') await Promise.allSettled([answer, released]);
+        return answer;
+      },
+      watch: (request) => link.watch(request),
+      close: () => link.close(),
+    };
+    const objects = watched(CILIUM_POLICY, () => {}, late);
+    await scheduler.advance(MINUTE);
+    const object = { metadata: { name: 'r.egress', namespace: 'shop' }, spec: { egress: [] } };
+    const refused = objects.write({ verb: 'create', object }, new AbortController().signal);
+    const written = assert.rejects(refused, isConflict);
+    await scheduler.advance(1000);
+    define({ properties: { egress: {} } });
+    link.cut(/ciliumnetworkpolicies/);
+    await scheduler.advance(MINUTE);
+    release();
+    await scheduler.advance(1000);
+    await written;
     assert.equal(objects.state.kind, 'available');
     await objects.stop();
   });
