@@ -146,6 +146,9 @@ export class Kill implements Fault {
   }
 }
 
+/** The longest wait of a reflector after a failure. Failures of earlier rounds count, if its watches broke within a second. */
+const LONGEST_BACKOFF_MS = 12_000;
+
 /**
  * Answers lists of a kind as if there were no objects: the first list, also the second one that confirms it, or the lists
  * of a new process. At the end, a 410 makes the reflector list again, as no event would tell it of the omitted objects.
@@ -190,7 +193,7 @@ function forge(resource: string, how: 'once' | 'twice' | 'after a restart'): Fau
       else proxy.expire(resource);
       await eventually(() => {
         if (!forged) throw new Error(`the operator did not list ${resource}`);
-      }, 10_000);
+      }, LONGEST_BACKOFF_MS + 10_000);
       await operator().ready();
     },
     end: ({ proxy }) => {
