@@ -106,7 +106,7 @@ function objectOf(
 ): KubeObject {
   const name = freeGuardName(profile.metadata.name, new Set(), carrier);
   const apiVersion = `${carrier.group}/${carrier.versions[0]}`;
-  return guardObject(carrier.objectOf(form, priority), profile, { name, apiVersion });
+  return guardObject(carrier.objectOf(form, priority), profile, { name, apiVersion, form });
 }
 
 function selectedNamespaces(profile: SegmentationProfile, snapshot: Snapshot): string[] {

@@ -5,7 +5,13 @@
 import type { KubeObject } from '../../api/meta.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import type { CompiledGuard, GuardCarrier, GuardForm, GuardStaging } from '../../engines/guards/carrier.ts';
-import { freeGuardName, guardObject, isSameGuard, replacedGuard } from '../../engines/guards/objects.ts';
+import {
+  freeGuardName,
+  guardObject,
+  isSameGuard,
+  replacedGuard,
+  writtenForm,
+} from '../../engines/guards/objects.ts';
 import { planGuard } from '../../engines/guards/plan.ts';
 import { choosePriority, type PriorityRange } from '../../engines/guards/priority.ts';
 import { isAborted } from '../../kube/errors.ts';
@@ -86,7 +92,7 @@ export class StagedGuards {
     if (lacking !== undefined) return { kind: 'unstaged', message: lacking };
     const unresolved = unresolvedDirections(guard);
     const [before, ...copies] = this.of(profile.metadata.name).sort(byObjectName);
-    const known = (before && this.#read(before)?.form) ?? this.#enforcedForm(profile);
+    const known = (before && this.#writtenForm(before)) ?? this.#enforcedForm(profile);
     const { final } = planGuard(known, made.form, { unresolved, carrier });
     const missing = unstagedMessage(guard, final);
     try {
@@ -145,6 +151,12 @@ export class StagedGuards {
     return guard && carrier.read(guard);
   }
 
+  /** The form of a staged guard; undefined if it is not as it was written. */
+  #writtenForm(object: KubeObject): GuardForm | undefined {
+    const form = this.#read(object)?.form;
+    return form !== undefined && writtenForm(object, form).isWhole ? form : undefined;
+  }
+
   /** Undefined if no priority is left. */
   #objectOf(
     profile: SegmentationProfile,
@@ -162,7 +174,11 @@ export class StagedGuards {
     const observed = before && this.#read(before)?.priority;
     const priority = choosePriority(observed, { guards, foreign }, priorities);
     if (priority === undefined) return undefined;
-    const identity = { name: before?.metadata.name ?? this.#freeName(name), apiVersion: objects.apiVersion };
+    const identity = {
+      name: before?.metadata.name ?? this.#freeName(name),
+      apiVersion: objects.apiVersion,
+      form,
+    };
     const object = staging.stage(guardObject(carrier.objectOf(form, priority), profile, identity));
     return before === undefined ? object : replacedGuard(object, before);
   }

@@ -5,7 +5,13 @@ import type { SegmentationProfile } from '../../api/profile.ts';
 import { PROFILES } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
 import type { CompiledGuard, ForeignRank, GuardCarrier, GuardForm } from '../../engines/guards/carrier.ts';
-import { freeGuardName, guardObject, isSameGuard, replacedGuard } from '../../engines/guards/objects.ts';
+import {
+  freeGuardName,
+  guardObject,
+  isSameGuard,
+  replacedGuard,
+  writtenForm,
+} from '../../engines/guards/objects.ts';
 import { isSameForm, planGuard } from '../../engines/guards/plan.ts';
 import { choosePriority, GAP, type PriorityRange } from '../../engines/guards/priority.ts';
 import { Resource } from '../../kube/resource.ts';
@@ -47,6 +53,9 @@ export type WriteResult =
   | { readonly kind: 'wide' }
   /** The caches are behind what was read live. */
   | { readonly kind: 'outdated' };
+
+/** An object that is not as the carrier makes it. */
+const NOT_WRITTEN = { form: undefined, isWhole: false };
 
 const OUTDATED = { kind: 'outdated' } as const;
 
@@ -90,7 +99,12 @@ export class GuardWriter {
     if (priority === undefined) return settled(this.#noPriority());
     const unresolved = unresolvedDirections(guard);
     const stored = present && carrier.read(present)?.form;
-    const known = this.#lastWritten.get(profile.metadata.name) ?? stored;
+    const written = present && (stored === undefined ? NOT_WRITTEN : writtenForm(present, stored));
+    const known = this.#lastWritten.get(profile.metadata.name) ?? written?.form;
+    // The passes of unresolved peers can't be read back.
+    const isUnreadable = written?.isWhole === false && !this.#lastWritten.has(profile.metadata.name);
+    const kept = isUnreadable && unresolved.size > 0 && this.#lacking(guard, made, stored ?? made.form);
+    if (kept) return settled(kept);
     const { widened, final } = planGuard(known, made.form, { unresolved, carrier });
     const write = (form: GuardForm, before: KubeObject | undefined) =>
       this.#write(profile, form, { before, priority, signal: context.signal });
@@ -184,6 +198,7 @@ export class GuardWriter {
     const object = guardObject(carrier.objectOf(form, priority), profile, {
       name,
       apiVersion: objects.apiVersion,
+      form,
     });
     return before === undefined ? object : replacedGuard(object, before);
   }

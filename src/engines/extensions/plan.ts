@@ -13,6 +13,7 @@
 import type { KubeObject, ObjectMeta, StringMap } from '../../api/meta.ts';
 import {
   alternativeName,
+  ANNOTATION_RULE_DIGESTS,
   ANNOTATION_RULES,
   LABEL_EXCEPTION,
   LABEL_PROFILE,
@@ -26,6 +27,7 @@ import { updatedMetadata } from '../../policy/planning/updated-metadata.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
 import { byKey } from '../../util/order.ts';
 import type { ObjectStep } from '../object-step.ts';
+import { ruleDigests, writtenRules } from '../rule-digests.ts';
 import type { ExtensionEngine, ExtensionFrame } from './engine.ts';
 
 export interface ExtensionPlan {
@@ -84,6 +86,7 @@ export function planExtensions(
     own.delete(name);
     if (!isWritable) continue;
     const noted = wantedOf({ ...policy, metadata: { ...policy.metadata, name } }, before, engine);
+    if (noted === 'unreadable') continue;
     if (noted.rules.length === 0) {
       if (before !== undefined) narrow.push({ verb: 'delete', before });
     } else if (before === undefined) {
@@ -123,25 +126,43 @@ interface NotedRule {
   readonly note: RuleNote | undefined;
 }
 
-/** The desired object, with the last known rules of peers that are unresolved. */
+/**
+ * The desired object, with the last known rules of peers that are unresolved. `unreadable`: one of these is not as it was written, so
+ * that the observed object has to stay; unless somebody has made another object of it, which is replaced by the rules that are known.
+ */
 function wantedOf(
   policy: ExtensionPolicy,
   before: KubeObject | undefined,
   engine: ExtensionEngine,
-): NotedObject {
+): NotedObject | 'unreadable' {
   const { frame, rules } = engine.compile(policy);
-  const known = before === undefined ? [] : rulesOf(before, frame, engine);
-  const isUnresolved = ({ note }: NotedRule) =>
+  const isUnresolved = (note: RuleNote | undefined) =>
     policy.unresolved.some(({ rule, peer }) => note?.rule === rule && note.peer === peer);
-  return { metadata: policy.metadata, frame, rules: distinct([...rules, ...known.filter(isUnresolved)]) };
+  const known = before && rulesOf(before, frame, engine);
+  const kept = (known?.rules ?? []).filter(({ note }) => isUnresolved(note));
+  const noted = before === undefined ? [] : notesOf(before).filter(isUnresolved);
+  if (kept.length < noted.length && (known?.isRead === true || rules.length === 0)) return 'unreadable';
+  return { metadata: policy.metadata, frame, rules: distinct([...rules, ...kept]) };
 }
 
-/** The rules of an observed object; none if it is not of this frame, so that its rules mean something else. */
-function rulesOf(object: KubeObject, frame: ExtensionFrame, engine: ExtensionEngine): NotedRule[] {
+interface KnownRules {
+  readonly rules: readonly NotedRule[];
+  /** False if the object is not as the engine makes it. */
+  readonly isRead: boolean;
+  readonly isOfFrame: boolean;
+}
+
+/** The rules of an observed object that are as they were written, for the pods and direction of this frame. */
+function rulesOf(object: KubeObject, frame: ExtensionFrame, engine: ExtensionEngine): KnownRules {
   const found = engine.read(object);
-  if (found === undefined || canonicalJSON(found.frame) !== canonicalJSON(frame)) return [];
+  if (found === undefined) return { rules: [], isRead: false, isOfFrame: false };
+  const isOfFrame = canonicalJSON(found.frame) === canonicalJSON(frame);
+  const isWritten = writtenRules(object) ?? (() => isOfFrame);
   const notes = notesOf(object);
-  return found.rules.map((rule, index) => ({ rule, note: notes[index] }));
+  const rules = found.rules
+    .map((rule, index) => ({ rule, note: notes[index] }))
+    .filter(({ rule }) => isWritten({ frame, rule }));
+  return { rules, isRead: true, isOfFrame };
 }
 
 /** Plans a single write if the object only gains or only loses rules; else first its union, then its final form. */
@@ -152,9 +173,9 @@ function planUpdate(
 ): void {
   const final = updated(wanted, before, engine);
   if (isSame(before, final)) return;
-  const observed = rulesOf(before, wanted.frame, engine);
+  const { rules: observed, isOfFrame } = rulesOf(before, wanted.frame, engine);
   const keys = (rules: readonly NotedRule[]) => new Set(rules.map(({ rule }) => canonicalJSON(rule)));
-  const gains = !keys(wanted.rules).isSubsetOf(keys(observed));
+  const gains = !isOfFrame || !keys(wanted.rules).isSubsetOf(keys(observed));
   const loses = !keys(observed).isSubsetOf(keys(wanted.rules));
   if (!loses) widen.push({ verb: 'update', object: final, before });
   else if (!gains) narrow.push({ verb: 'update', object: final, before });
@@ -179,11 +200,14 @@ function updated(wanted: NotedObject, before: KubeObject, engine: ExtensionEngin
 function objectOf({ metadata, frame, rules }: NotedObject, engine: ExtensionEngine): KubeObject {
   const [first, ...more] = rules.map(({ rule }) => rule);
   if (first === undefined) throw new Error(`${metadata.name} has no rule`);
-  const annotations = { [ANNOTATION_RULES]: formatNotes(rules.map(({ note }) => note)) };
+  const annotations = {
+    [ANNOTATION_RULES]: formatNotes(rules.map(({ note }) => note)),
+    ...ruleDigests(rules.map(({ rule }) => ({ frame, rule }))),
+  };
   return { ...engine.withRules(frame, [first, ...more]), metadata: { ...metadata, annotations } };
 }
 
-/** True if spec, own labels, own annotation and own ownerReferences are equal. */
+/** True if spec, own labels, own annotations and own ownerReferences are equal. */
 function isSame(before: KubeObject, wanted: KubeObject): boolean {
   return ownParts(before) === ownParts(wanted);
 }
@@ -195,7 +219,7 @@ function ownParts(object: KubeObject & { spec?: unknown; specs?: unknown }): str
     spec,
     specs ?? null,
     picked(labels, OWN_LABELS),
-    picked(annotations, [ANNOTATION_RULES]),
+    picked(annotations, [ANNOTATION_RULES, ANNOTATION_RULE_DIGESTS]),
     ownerReferences.filter(isOwnReference).map(({ uid, name }) => `${uid} ${name}`),
   ]);
 }

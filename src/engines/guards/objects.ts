@@ -2,6 +2,7 @@
 import type { KubeObject } from '../../api/meta.ts';
 import {
   alternativeName,
+  ANNOTATION_RULE_DIGESTS,
   API_VERSION,
   guardName,
   KIND,
@@ -12,11 +13,13 @@ import {
   OWN_LABELS,
 } from '../../api/names.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
+import { DIRECTIONS, type PolicyType } from '../../api/network-policy.ts';
 import type { GuardKind } from '../engine.ts';
 import { updatedMetadata } from '../../policy/planning/updated-metadata.ts';
 import { isProfileReference } from '../../policy/semantics/normalize.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
-import type { GuardCarrier } from './carrier.ts';
+import { areAllWritten, type FramedRule, ruleDigests, writtenRules } from '../rule-digests.ts';
+import type { GuardCarrier, GuardForm } from './carrier.ts';
 
 /** The kind that carries guards, and their priorities. */
 export interface GuardSetting {
@@ -36,6 +39,13 @@ export function freeGuardName(
   return namePrefix + name;
 }
 
+export interface GuardIdentity {
+  readonly name: string;
+  readonly apiVersion: string;
+  /** The meaning of the object. */
+  readonly form: GuardForm;
+}
+
 /**
  * The object of a guard. It goes with its profile, also if that retains its policies: nobody would keep it as wide as these.
  *
@@ -44,7 +54,7 @@ export function freeGuardName(
 export function guardObject(
   made: KubeObject,
   { metadata: { name: profile, uid } }: SegmentationProfile,
-  { name, apiVersion }: { readonly name: string; readonly apiVersion: string },
+  { name, apiVersion, form }: GuardIdentity,
 ): KubeObject {
   const owner = {
     apiVersion: API_VERSION,
@@ -59,6 +69,7 @@ export function guardObject(
     metadata: {
       name,
       labels: { [LABEL_MANAGED_BY]: MANAGER, [LABEL_PROFILE]: profile, [LABEL_ROLE]: 'guard' },
+      annotations: ruleDigests(framedRules(form)),
       ...(uid !== undefined && { ownerReferences: [{ ...owner, uid }] }),
     },
   };
@@ -69,13 +80,47 @@ export function replacedGuard(object: KubeObject, before: KubeObject): KubeObjec
   return { ...object, metadata: updatedMetadata(before.metadata, object.metadata) };
 }
 
-/** True if spec, own labels and owner are equal. */
+/**
+ * The part of an observed form that is as it was written, and whether that is all that was written. An older definition hides fields
+ * of passes, which then pass more.
+ */
+export function writtenForm(
+  object: KubeObject,
+  form: GuardForm,
+): { readonly form: GuardForm; readonly isWhole: boolean } {
+  const isWritten = writtenRules(object) ?? (() => true);
+  const rules: Partial<Record<PolicyType, readonly object[]>> = {};
+  for (const direction of DIRECTIONS) {
+    const observed = form.rules[direction];
+    if (observed === undefined) continue;
+    rules[direction] = observed.filter((rule) => isWritten(framedRule(form, direction, rule)));
+  }
+  return { form: { subject: form.subject, rules }, isWhole: areAllWritten(object, framedRules(form)) };
+}
+
+function framedRules(form: GuardForm): FramedRule[] {
+  return DIRECTIONS.flatMap((direction) =>
+    (form.rules[direction] ?? []).map((rule) => framedRule(form, direction, rule)),
+  );
+}
+
+/** The name of a rule means nothing. */
+function framedRule({ subject }: GuardForm, direction: PolicyType, rule: object): FramedRule {
+  return { frame: [subject, direction], rule: { ...rule, name: undefined } };
+}
+
+/** True if spec, own labels, own annotation and owner are equal. */
 export function isSameGuard(before: KubeObject, wanted: KubeObject): boolean {
   return ownParts(before) === ownParts(wanted);
 }
 
 function ownParts({ metadata, spec }: KubeObject & { spec?: unknown }): string {
-  const { labels = {}, ownerReferences = [] } = metadata;
+  const { labels = {}, annotations = {}, ownerReferences = [] } = metadata;
   const owners = ownerReferences.filter(isProfileReference).map(({ uid, name }) => `${uid} ${name}`);
-  return canonicalJSON([spec, OWN_LABELS.map((key) => labels[key] ?? null), owners]);
+  return canonicalJSON([
+    spec,
+    OWN_LABELS.map((key) => labels[key] ?? null),
+    annotations[ANNOTATION_RULE_DIGESTS] ?? null,
+    owners,
+  ]);
 }

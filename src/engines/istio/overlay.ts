@@ -12,6 +12,7 @@
 import type { KubeObject, ObjectMeta } from '../../api/meta.ts';
 import {
   alternativeName,
+  ANNOTATION_RULE_DIGESTS,
   ANNOTATION_RULES,
   LABEL_EXCEPTION,
   LABEL_MANAGED_BY,
@@ -28,6 +29,7 @@ import { updatedMetadata } from '../../policy/planning/updated-metadata.ts';
 import { isolates, isProfileReference } from '../../policy/semantics/normalize.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
 import type { ObjectStep } from '../object-step.ts';
+import { ruleDigests, writtenRules } from '../rule-digests.ts';
 import { isOverlayCover, isTunnelDeny } from './ambient/objects.ts';
 import {
   authorizationRules,
@@ -204,7 +206,7 @@ function planObjects(
   for (const policy of wanted) {
     const before = own.get(policy.metadata.name);
     if (before === undefined) {
-      widen.push({ verb: 'create', object: policy });
+      widen.push({ verb: 'create', object: withDigests(policy) });
       continue;
     }
     const final = updated(policy, before);
@@ -224,11 +226,16 @@ function planObjects(
   return { widen, narrow };
 }
 
-/** A form that allows what both forms allow, or more; undefined if the observed form allows nothing that could be cut. */
+/**
+ * A form that allows what both forms allow, or more, by the observed rules that are as they were written; undefined if these allow
+ * nothing that could be cut.
+ */
 function unionOf(before: KubeObject, { spec }: AuthorizationPolicy): AuthorizationSpec | undefined {
   const observed =
     (before as { spec?: { selector?: unknown; rules?: readonly AuthorizationRule[] } }).spec ?? {};
-  const { rules = [], selector } = observed;
+  const { selector } = observed;
+  const isWritten = writtenRules(before) ?? (() => true);
+  const rules = (observed.rules ?? []).filter((rule) => isWritten({ frame: selector ?? null, rule }));
   if (rules.length === 0 || isDryRun(before)) return undefined;
   const own = 'rules' in spec ? spec.rules : [];
   const [first, ...more] = distinct([...rules, ...own].map((rule) => ({ rule, note: undefined })));
@@ -316,12 +323,21 @@ function withFreeName(policy: AuthorizationPolicy, taken: ReadonlySet<string>): 
 }
 
 /** The desired form of an observed object, with the labels, annotations and owners of others. */
-function updated<T extends AuthorizationPolicy>(policy: T, before: KubeObject): T {
+function updated(unmarked: AuthorizationPolicy, before: KubeObject): AuthorizationPolicy {
+  const policy = withDigests(unmarked);
   const metadata = updatedMetadata(before.metadata, policy.metadata);
   const { [ANNOTATION_DRY_RUN]: _, ...annotations } = metadata.annotations ?? {};
   const dryRun = policy.metadata.annotations?.[ANNOTATION_DRY_RUN];
   const own = { ...annotations, ...(dryRun !== undefined && { [ANNOTATION_DRY_RUN]: dryRun }) };
   return { ...policy, metadata: { ...metadata, annotations: own } };
+}
+
+function withDigests(policy: AuthorizationPolicy): AuthorizationPolicy {
+  const { metadata, spec } = policy;
+  if (!('rules' in spec)) return policy;
+  const frame = spec.selector ?? null;
+  const digests = ruleDigests(spec.rules.map((rule) => ({ frame, rule })));
+  return { ...policy, metadata: { ...metadata, annotations: { ...metadata.annotations, ...digests } } };
 }
 
 /** True if spec, own labels, own annotations and own ownerReferences are equal. */
@@ -334,7 +350,7 @@ function ownParts({ metadata, spec }: KubeObject & { readonly spec?: unknown }):
   return canonicalJSON([
     spec ?? {},
     OWN_LABELS.map((key) => labels[key] ?? null),
-    [ANNOTATION_RULES, ANNOTATION_DRY_RUN].map((key) => annotations[key] ?? null),
+    [ANNOTATION_RULES, ANNOTATION_RULE_DIGESTS, ANNOTATION_DRY_RUN].map((key) => annotations[key] ?? null),
     ownerReferences.filter(isProfileReference).map(({ uid, name }) => `${uid} ${name}`),
   ]);
 }
