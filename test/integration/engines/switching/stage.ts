@@ -175,6 +175,35 @@ export class Stage {
     return promise;
   }
 
+  /**
+   * Records the objects of the kinds that the operator has written from now on, as they were stored, by the names of the kind and
+   * the object; until `heal`.
+   */
+  recordStored(): readonly (readonly [name: string, spec: object])[] {
+    const stored: [string, object][] = [];
+    const paths = this.#scene.kinds.map(({ definition: { spec }, version }) => {
+      const names = spec.names.plural;
+      return { prefix: `/apis/${spec.group}/${version}/`, part: `/${names}`, kind: `${names}.${spec.group}` };
+    });
+    this.#proxy.intercept = async (exchange) => {
+      const found = paths.find(
+        ({ prefix, part }) => exchange.path.startsWith(prefix) && exchange.path.includes(part),
+      );
+      if (found === undefined || !['POST', 'PUT'].includes(exchange.method)) return exchange.pass();
+      const { status, body } = await exchange.commit();
+      const { metadata, spec = {} } = JSON.parse(body) as KubeObject & { readonly spec?: object };
+      const name = `${metadata.namespace ?? ''}/${metadata.name}`.replaceAll(this.#place.box.id, 'ID');
+      if (status < 300) stored.push([`${found.kind} ${name}`, spec]);
+      exchange.answer(status, body);
+    };
+    return stored;
+  }
+
+  /** Ends what a test does to the operator's requests. */
+  heal(): void {
+    this.#proxy.heal();
+  }
+
   /** Starts an operator after one that was killed. */
   async resume(): Promise<void> {
     this.#proxy.heal();
