@@ -39,11 +39,11 @@ export interface MeshListener {
 }
 
 export interface DesiredOverlay {
-  /** The desired policies of the namespace that isolate ingress; of the profiles in `kept`, those of exceptions alone. */
+  /** The desired policies of the namespace that isolate ingress, with the observed ones that stay as they are. */
   readonly policies: readonly NetworkPolicy[];
   /** The profiles that are enforced there, and ask for an overlay. */
   readonly profiles: readonly SegmentationProfile[];
-  /** Profiles whose observed objects stay as they are. */
+  /** Profiles whose observed objects stay as they are, as long as there is an overlay. */
   readonly kept: ReadonlySet<string>;
   /** The profiles among `kept` whose exceptions begin and end all the same. */
   readonly excepting: ReadonlySet<string>;

@@ -122,7 +122,7 @@ function* states(start: State, target: Target, world: World): Generator<State, v
   const intents: readonly ProfileIntent[] = target.profile
     ? [{ profile: target.profile, relation: 'enforce', compiled }]
     : [];
-  const desired = desiredOverlay(intents, new Map(), () => false);
+  const desired = desiredOverlay(intents, new Map(), { observed: [], ownerOf, isGated: () => false });
   const overlay = () =>
     planAuthorization(
       state.overlay,

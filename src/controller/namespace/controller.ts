@@ -1,4 +1,6 @@
 /** Reconciles one namespace, for all profiles that concern it: gather, blocked?, converged?, enforce, record. */
+import type { NetworkPolicy } from '../../api/network-policy.ts';
+import { cachedPolicies } from '../../cluster-state/policies/cached.ts';
 import type { PeerSources } from '../../cluster-state/peer-sources/sources.ts';
 import { type ClusterState, isWritten } from '../../cluster-state/state.ts';
 import {
@@ -97,13 +99,25 @@ export class NamespaceController {
 
   /** Both are always planned: they report what they find. */
   #areExtensionsConverged({ namespace, intents }: Gathered): boolean {
-    const { engine, mesh, admission } = this.#options;
+    const { engine, mesh, admission, clusterState } = this.#options;
     const isGated = (profile: string) => admission.holds(profile, namespace);
+    const ownerOf = (policy: NetworkPolicy) => clusterState.ownerOfPolicy(policy);
+    const observed = this.#keptPolicies(namespace.key, intents);
+    if (observed === undefined) return false;
+    const context = { observed, ownerOf, isGated };
     const plans = [
       engine.plan(namespace.key, desiredExtensions(intents, NOTHING_POSTPONED, isGated)),
-      mesh.plan(namespace, () => desiredOverlay(intents, NOTHING_POSTPONED, isGated)),
+      mesh.plan(namespace, () => desiredOverlay(intents, NOTHING_POSTPONED, context)),
     ];
     return plans.every(({ isEmpty }) => isEmpty);
+  }
+
+  /** The own policies where some may stay as they are; undefined if they have to be read. */
+  #keptPolicies(namespace: string, intents: readonly ProfileIntent[]): NetworkPolicy[] | undefined {
+    const { clusterState } = this.#options;
+    if (intents.every(({ relation }) => relation === 'enforce')) return [];
+    const items = [...clusterState.policies.byNamespace(namespace)];
+    return cachedPolicies(items.filter((item) => clusterState.ownerOf(item) !== undefined));
   }
 
   #recordConverged(

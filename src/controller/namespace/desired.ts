@@ -164,14 +164,15 @@ export function desiredExtensions(
 
 /**
  * The policies for ingress that an overlay of identities is made from, and the profiles that ask for one. Where the observed
- * policies of a profile stay as they are, so do its objects, but for those of exceptions.
+ * policies of a profile stay as they are, so do its objects, but for those of exceptions; what it has none for, an overlay that begins
+ * for another profile allows too.
  *
  * @param postponed by profile
  */
 export function desiredOverlay(
   intents: readonly ProfileIntent[],
   postponed: ReadonlyMap<string, Postponed>,
-  isGated: (profile: string) => boolean,
+  { observed, ownerOf, isGated }: DesiredContext,
 ): DesiredOverlay {
   const kept = keptProfiles(intents, postponed, isGated);
   const enforced = intents.filter(
@@ -187,11 +188,22 @@ export function desiredOverlay(
     if (waiting?.directions.includes('Ingress')) return [];
     return ingressOf(withoutPostponed(intent, waiting), intent.compiled.extensions);
   });
+  const exceptingNames = new Set(excepting.map(({ profile }) => profile.metadata.name));
+  // What a deleted profile leaves is of nobody, like a policy of somebody else.
+  const leaving = new Set(
+    intents
+      .filter(({ profile }) => profile.metadata.deletionTimestamp)
+      .map(({ profile }) => profile.metadata.name),
+  );
+  const staying = observed.filter((each) => {
+    const owner = ownerOf(each) ?? '';
+    return kept.has(owner) && !leaving.has(owner) && !(exceptingNames.has(owner) && isOfException(each));
+  });
   return {
-    policies: [...standing, ...excepted],
+    policies: [...standing, ...excepted, ...ingressOf(staying)],
     profiles: enforced.flatMap(({ profile }) => (asksForOverlay(profile.spec.mesh) ? [profile] : [])),
     kept,
-    excepting: new Set(excepting.map(({ profile }) => profile.metadata.name)),
+    excepting: exceptingNames,
   };
 }
 

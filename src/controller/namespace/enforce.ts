@@ -16,7 +16,13 @@ import type { MeshSupport } from '../mesh-support.ts';
 import type { Send } from '../queue/request-lanes.ts';
 import { apply } from './apply.ts';
 import { isSafeFromCache, type Observed } from './cached-policies.ts';
-import { desiredExtensions, desiredOf, desiredOverlay, type DesiredPolicies } from './desired.ts';
+import {
+  type DesiredContext,
+  desiredExtensions,
+  desiredOf,
+  desiredOverlay,
+  type DesiredPolicies,
+} from './desired.ts';
 import { compileIntents, type Gathered, hasUnresolvedPeers, type ProfileIntent } from './gather.ts';
 import type { LiveConfirmation } from './live-confirmation.ts';
 import type { PodProbe } from './pods.ts';
@@ -114,7 +120,7 @@ export class Enforcement {
     const { delayed } = desired;
     const extensions = this.#planExtensions(decision, delayed);
     const planned = await this.#plan(decision, { observed, desired }, extensions);
-    const overlay = this.#planOverlay(decision, delayed);
+    const overlay = this.#planOverlay(decision, planned.observed, delayed);
     const isQuiet = planned.plan.steps.length === 0 && extensions.isEmpty && overlay.isEmpty;
     if (!isQuiet) await this.#parts.guard.widened(signal);
     const opens = planned.plan.opens.length > 0 || !overlay.isEmpty;
@@ -241,7 +247,11 @@ export class Enforcement {
   }
 
   #desired({ intents, postponed: waiting }: Decision, observed: readonly NetworkPolicy[]): DesiredPolicies {
-    return desiredOf(intents, waiting, { observed, ownerOf: this.#ownerOf, isGated: this.#isGated });
+    return desiredOf(intents, waiting, this.#contextOf(observed));
+  }
+
+  #contextOf(observed: readonly NetworkPolicy[]): DesiredContext {
+    return { observed, ownerOf: this.#ownerOf, isGated: this.#isGated };
   }
 
   #planExtensions(
@@ -254,9 +264,15 @@ export class Enforcement {
   }
 
   /** Where the opening of ingress is delayed, so is what narrows the overlay. */
-  #planOverlay({ intents, postponed: waiting }: Decision, delayed: readonly PolicyType[]): ExtensionWrites {
+  #planOverlay(
+    { intents, postponed: waiting }: Decision,
+    observed: readonly NetworkPolicy[],
+    delayed: readonly PolicyType[],
+  ): ExtensionWrites {
     const { mesh } = this.#parts;
-    const writes = mesh.plan(this.#gathered.namespace, () => desiredOverlay(intents, waiting, this.#isGated));
+    const writes = mesh.plan(this.#gathered.namespace, () =>
+      desiredOverlay(intents, waiting, this.#contextOf(observed)),
+    );
     return delayed.includes('Ingress') ? { ...writes, narrow: () => Promise.resolve() } : writes;
   }
 

@@ -48,11 +48,11 @@ import {
 export type AuthorizationMode = 'Enforce' | 'Audit';
 
 export interface DesiredAuthorization {
-  /** The desired NetworkPolicies of the namespace that isolate ingress; of profiles in `kept`, those of exceptions alone. */
+  /** The desired NetworkPolicies of the namespace that isolate ingress, with the observed ones that stay as they are. */
   readonly policies: readonly NetworkPolicy[];
   /** The profiles that ask for authorization, by name. Without any, no overlay is wanted. */
   readonly modes: ReadonlyMap<string, AuthorizationMode>;
-  /** Profiles whose observed objects stay as they are. */
+  /** Profiles whose observed objects stay as they are, as long as there is an overlay. */
   readonly kept: ReadonlySet<string>;
   /** The profiles among `kept` whose exceptions begin and end all the same. */
   readonly excepting?: ReadonlySet<string>;
@@ -99,19 +99,24 @@ export function planOverlay(
   { policies, kept, excepting = new Set() }: DesiredOverlayObjects,
   { ownerOf }: Pick<OverlayPlanContext, 'ownerOf'>,
 ): OverlayPlan {
+  const isKept = observed.some((each) => isKeptDeny(each, kept, ownerOf));
+  const stays = isKept || policies.some(isEnforcedDeny);
   const own = new Map<string, KubeObject>();
   const taken = new Set<string>();
+  const keptNames = new Set<string>();
   for (const object of observed) {
+    const { name } = object.metadata;
     const owner = ownerOf(object);
     const isEnding = owner !== undefined && excepting.has(owner) && isOfException(object);
-    if (owner === undefined || (kept.has(owner) && !isEnding)) taken.add(object.metadata.name);
-    else own.set(object.metadata.name, object);
+    if (owner !== undefined && kept.has(owner) && !isEnding && canStay(object, stays)) keptNames.add(name);
+    else if (owner !== undefined) own.set(name, object);
+    if (!own.has(name)) taken.add(name);
   }
-  const wanted = policies.map((policy) => withFreeName(policy, taken));
-  const isKept = observed.some((each) => isKeptDeny(each, kept, ownerOf));
+  const wanted = policies
+    .filter((policy) => !kept.has(ownerOf(policy) ?? '') || !keptNames.has(policy.metadata.name))
+    .map((policy) => withFreeName(policy, taken));
   // A permit of a tunnel without the policy that restricts is what somebody else has left of an overlay.
   const begins = isKept || [...own.values()].some((each) => isEnforcedDeny(each) || isTunnel(each));
-  const stays = isKept || wanted.some(isEnforcedDeny);
   const steps = planObjects(own, wanted);
   const covers = [...own.values()].filter(isOverlayCover);
   const source = wanted[0] ?? [...own.values()][0];
@@ -302,6 +307,14 @@ function isKeptDeny(
 ): boolean {
   const owner = ownerOf(object);
   return owner !== undefined && kept.has(owner) && isEnforcedDeny(object);
+}
+
+/**
+ * False for an object that allows, and whose effect would be another than before: one that is enforced isolates pods also without a
+ * default-deny, and one of a dry run allows nothing beside an enforced default-deny.
+ */
+function canStay(object: KubeObject, isEnforced: boolean): boolean {
+  return isDeny(object) || isTunnel(object) || isDryRun(object) !== isEnforced;
 }
 
 /** The mode of a kept default-deny; undefined if there is none. */

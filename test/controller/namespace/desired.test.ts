@@ -171,8 +171,10 @@ describe('desired overlay', () => {
     relation: 'enforce',
     compiled: compile(asking, SHOP, cluster),
   };
+  const ownerOf = ({ metadata }: NetworkPolicy) => metadata.labels?.[LABEL_PROFILE];
+  const nothing = { observed: [], ownerOf, isGated: () => false };
   const overlay = (one: ProfileIntent, postponed = new Map<string, Postponed>()) => {
-    const { policies, profiles, kept, excepting } = desiredOverlay([one], postponed, () => false);
+    const { policies, profiles, kept, excepting } = desiredOverlay([one], postponed, nothing);
     const names = policies.map(({ metadata }) => metadata.name);
     return { names, profiles, kept: [...kept], excepting: [...excepting] };
   };
@@ -184,7 +186,7 @@ describe('desired overlay', () => {
       kept: [],
       excepting: [],
     });
-    const { policies } = desiredOverlay([intent], new Map(), () => false);
+    const { policies } = desiredOverlay([intent], new Map(), nothing);
     assert.deepEqual(policies.at(-1)?.spec.ingress, [{ ports: [{ protocol: 'TCP', port: 80 }] }]);
   });
 
@@ -192,6 +194,18 @@ describe('desired overlay', () => {
     const kept = { names: [], profiles: [], kept: ['segmented'], excepting: ['segmented'] };
     assert.deepEqual(overlay({ ...intent, relation: 'held' }), kept);
     assert.deepEqual(overlay(intent, new Map([['segmented', STALLED]])), kept);
+  });
+
+  it('allows what the policies allow that stay as they are, but for those of a deleted profile', () => {
+    const observed = [...intent.compiled.policies, ...policiesOf('over')];
+    const staying = ({ deletionTimestamp }: { readonly deletionTimestamp?: string } = {}) => {
+      const metadata = { ...asking.metadata, ...(deletionTimestamp && { deletionTimestamp }) };
+      const held: ProfileIntent = { ...intent, relation: 'held', profile: { ...asking, metadata } };
+      const { policies } = desiredOverlay([held], new Map(), { ...nothing, observed });
+      return policies.map(({ metadata: { name } }) => name);
+    };
+    assert.deepEqual(staying(), ['segmented.default-deny', 'segmented.ingress']);
+    assert.deepEqual(staying({ deletionTimestamp: '2026-01-01T00:00:00Z' }), []);
   });
 
   it('has the ingress of exceptions while the other policies of their profile stay as they are', () => {
@@ -211,7 +225,8 @@ describe('desired overlay', () => {
   });
 
   it('leaves the exceptions of a profile that leaves, until its gate has ended', () => {
-    const { kept, excepting } = desiredOverlay([{ ...intent, relation: 'audit' }], new Map(), () => true);
+    const gated = { ...nothing, isGated: () => true };
+    const { kept, excepting } = desiredOverlay([{ ...intent, relation: 'audit' }], new Map(), gated);
     assert.deepEqual([[...kept], [...excepting]], [['segmented'], []]);
   });
 

@@ -380,6 +380,38 @@ describe('AuthorizationPolicies of an overlay', () => {
       assert.deepEqual(ended.narrow.reduce(after, objects), kept);
     });
 
+  it('allow at every step what policies allow that stay as they are, while the overlay of another profile begins and ends', () => {
+    const identities = inMesh('shop', 'front');
+    const of = (name: string, input: ProfileInput) => {
+      const made = profile(input);
+      return ingressOf(compile({ ...made, metadata: { ...made.metadata, name } }, SHOP, facts()).policies);
+    };
+    const ofHeld = of('held', spec);
+    const other = of('other', { isolation: ['Ingress'] });
+    const connection = { principal: `${TRUST_DOMAIN}/ns/front/sa/default`, ip: '10.0.0.1', port: 8443 };
+    let objects: readonly KubeObject[] = [];
+    const carryOut = (modes: DesiredAuthorization['modes']) => {
+      const desired = { policies: [...other, ...ofHeld], modes, kept: new Set(['held']) };
+      for (const part of ['widen', 'narrow'] as const)
+        for (const step of planAuthorization(objects, desired, { identities, ownerOf })[part]) {
+          objects = after(objects, step);
+          assert.ok(meshAllows(objects, { app: 'web' }, connection), JSON.stringify(step));
+        }
+      assert.deepEqual(planAuthorization(objects, desired, { identities, ownerOf }), {
+        widen: [],
+        narrow: [],
+      });
+    };
+    for (const mode of ['Enforce', 'Audit', 'Enforce'] as const) {
+      carryOut(new Map([['other', mode]]));
+      const names = objects.map(({ metadata }) => metadata.name).sort();
+      assert.deepEqual(names, ['held.ingress', 'held.ingress.web', 'other.default-deny'], mode);
+    }
+    assert.equal(meshAllows(objects, { app: 'web' }, { ...connection, port: 80 }), false);
+    carryOut(new Map());
+    assert.deepEqual(objects, []);
+  });
+
   it('are none of an exception whose profile has no overlay', () => {
     const granted = { profile: profile(spec), end: CREATED + HOUR };
     const rules = { ingress: [{ name: 'in', from: [{ namespaces: ['front'] }] }], egress: [] };

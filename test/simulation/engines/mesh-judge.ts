@@ -40,7 +40,11 @@ export function unmetOverlay(
       { directions, failure: { reason: 'PeersUnresolved', message: '', kind: 'waiting' as const } },
     ]),
   );
-  const desired = desiredOverlay(intents, waiting, () => false);
+  const desired = desiredOverlay(intents, waiting, {
+    observed: policies,
+    ownerOf: ({ metadata }) => ownerOf({ metadata }),
+    isGated: () => false,
+  });
   const isMember = (name: string) => isInMesh(storage, name);
   const isInjected = combination.labels?.['istio-injection'] === 'enabled';
   const asking = isInjected ? desired.profiles : [];
