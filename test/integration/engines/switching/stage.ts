@@ -38,6 +38,14 @@ export interface KindChange {
   readonly served?: string;
 }
 
+export interface HeldWrites {
+  /** The specs of the objects as they were stored, by kind, namespace and name. */
+  readonly stored: readonly (readonly [name: string, spec: object])[];
+  /** Waits until a write is held. */
+  readonly begun: () => Promise<void>;
+  readonly release: () => void;
+}
+
 export class Stage {
   /** For each kind the largest spec that the operator has written. */
   readonly #written = new Map<SceneKind, object>();
@@ -175,12 +183,11 @@ export class Stage {
     return promise;
   }
 
-  /**
-   * Records the objects of the kinds that the operator has written from now on, as they were stored, by the names of the kind and
-   * the object; until `heal`.
-   */
-  recordStored(): readonly (readonly [name: string, spec: object])[] {
+  /** Holds the operator's writes of objects of the kinds from now on, until `release` passes them. */
+  holdWrites(): HeldWrites {
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
     const stored: [string, object][] = [];
+    let held = 0;
     const paths = this.#scene.kinds.map(({ definition: { spec }, version }) => {
       const names = spec.names.plural;
       return { prefix: `/apis/${spec.group}/${version}/`, part: `/${names}`, kind: `${names}.${spec.group}` };
@@ -190,13 +197,15 @@ export class Stage {
         ({ prefix, part }) => exchange.path.startsWith(prefix) && exchange.path.includes(part),
       );
       if (found === undefined || !['POST', 'PUT'].includes(exchange.method)) return exchange.pass();
+      held += 1;
+      await released;
       const { status, body } = await exchange.commit();
       const { metadata, spec = {} } = JSON.parse(body) as KubeObject & { readonly spec?: object };
       const name = `${metadata.namespace ?? ''}/${metadata.name}`.replaceAll(this.#place.box.id, 'ID');
       if (status < 300) stored.push([`${found.kind} ${name}`, spec]);
-      exchange.answer(status, body);
+      return exchange.answer(status, body);
     };
-    return stored;
+    return { stored, release, begun: () => eventually(async () => assert.ok(held > 0), SOON) };
   }
 
   /** Ends what a test does to the operator's requests. */
