@@ -48,8 +48,8 @@ export const LATEST_VERSION = 'latest';
 
 /** A JSON array with a RuleNote for each rule of a policy, in the order of its rules. */
 export const ANNOTATION_RULES = `${GROUP}/rules`;
-/** Digests of the rules of an object whose kind has a definition of its own, sorted, with commas between. */
-export const ANNOTATION_RULE_DIGESTS = `${GROUP}/rule-digests`;
+/** Digests of the spec and of the rules of an object whose kind has a definition of its own, with commas between. */
+export const ANNOTATION_DIGESTS = `${GROUP}/digests`;
 
 /** `REVISION/WAVE` on a profile: the rollout of this revision does not wait for this wave; `REVISION/*`: for none. */
 export const ANNOTATION_PROMOTE = `${GROUP}/rollout-promote`;

@@ -7,6 +7,7 @@ import type { KubeObject } from '../../api/meta.ts';
 import { LABEL_MANAGED_BY, MANAGER } from '../../api/names.ts';
 import { projectKeyOnly } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
+import { isAsWritten } from '../../engines/digests.ts';
 import type { ObjectStep } from '../../engines/object-step.ts';
 import { ApiError, isCollectionMissing, isForbidden, isNotFound } from '../../kube/errors.ts';
 import type { Transport } from '../../kube/http/transport.ts';
@@ -281,6 +282,8 @@ export class EngineObjects {
 
   async #takeBack(stored: KubeObject, before: KubeObject | undefined, signal: AbortSignal): Promise<void> {
     if (before === undefined) return this.#delete(stored, signal);
+    // An earlier definition may have hidden fields of it, so that it would be wider than what is stored now.
+    if (!isAsWritten(before)) return undefined;
     const metadata = { ...before.metadata, ...preconditionsOf(stored) };
     this.#store.observe(this.#project(await this.#objects.replace({ ...before, metadata }, { signal })));
   }

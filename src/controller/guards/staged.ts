@@ -179,7 +179,7 @@ export class StagedGuards {
       apiVersion: objects.apiVersion,
       form,
     };
-    const object = staging.stage(guardObject(carrier.objectOf(form, priority), profile, identity));
+    const object = guardObject(staging.stage(carrier.objectOf(form, priority)), profile, identity);
     return before === undefined ? object : replacedGuard(object, before);
   }
 

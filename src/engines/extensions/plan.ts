@@ -13,7 +13,7 @@
 import type { KubeObject, ObjectMeta, StringMap } from '../../api/meta.ts';
 import {
   alternativeName,
-  ANNOTATION_RULE_DIGESTS,
+  ANNOTATION_DIGESTS,
   ANNOTATION_RULES,
   LABEL_EXCEPTION,
   LABEL_PROFILE,
@@ -27,7 +27,7 @@ import { updatedMetadata } from '../../policy/planning/updated-metadata.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
 import { byKey } from '../../util/order.ts';
 import type { ObjectStep } from '../object-step.ts';
-import { ruleDigests, writtenRules } from '../rule-digests.ts';
+import { withDigests, writtenRules } from '../digests.ts';
 import type { ExtensionEngine, ExtensionFrame } from './engine.ts';
 
 export interface ExtensionPlan {
@@ -200,11 +200,12 @@ function updated(wanted: NotedObject, before: KubeObject, engine: ExtensionEngin
 function objectOf({ metadata, frame, rules }: NotedObject, engine: ExtensionEngine): KubeObject {
   const [first, ...more] = rules.map(({ rule }) => rule);
   if (first === undefined) throw new Error(`${metadata.name} has no rule`);
-  const annotations = {
-    [ANNOTATION_RULES]: formatNotes(rules.map(({ note }) => note)),
-    ...ruleDigests(rules.map(({ rule }) => ({ frame, rule }))),
-  };
-  return { ...engine.withRules(frame, [first, ...more]), metadata: { ...metadata, annotations } };
+  const annotations = { [ANNOTATION_RULES]: formatNotes(rules.map(({ note }) => note)) };
+  const object = { ...engine.withRules(frame, [first, ...more]), metadata: { ...metadata, annotations } };
+  return withDigests(
+    object,
+    rules.map(({ rule }) => ({ frame, rule })),
+  );
 }
 
 /** True if spec, own labels, own annotations and own ownerReferences are equal. */
@@ -219,7 +220,7 @@ function ownParts(object: KubeObject & { spec?: unknown; specs?: unknown }): str
     spec,
     specs ?? null,
     picked(labels, OWN_LABELS),
-    picked(annotations, [ANNOTATION_RULES, ANNOTATION_RULE_DIGESTS]),
+    picked(annotations, [ANNOTATION_RULES, ANNOTATION_DIGESTS]),
     ownerReferences.filter(isOwnReference).map(({ uid, name }) => `${uid} ${name}`),
   ]);
 }

@@ -2,7 +2,7 @@
 import type { KubeObject } from '../../api/meta.ts';
 import {
   alternativeName,
-  ANNOTATION_RULE_DIGESTS,
+  ANNOTATION_DIGESTS,
   API_VERSION,
   guardName,
   KIND,
@@ -18,7 +18,7 @@ import type { GuardKind } from '../engine.ts';
 import { updatedMetadata } from '../../policy/planning/updated-metadata.ts';
 import { isProfileReference } from '../../policy/semantics/normalize.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
-import { areAllWritten, type FramedRule, ruleDigests, writtenRules } from '../rule-digests.ts';
+import { type FramedRule, isAsWritten, withDigests, writtenRules } from '../digests.ts';
 import type { GuardCarrier, GuardForm } from './carrier.ts';
 
 /** The kind that carries guards, and their priorities. */
@@ -63,16 +63,16 @@ export function guardObject(
     controller: true,
     blockOwnerDeletion: false,
   };
-  return {
+  const object = {
     ...made,
     apiVersion,
     metadata: {
       name,
       labels: { [LABEL_MANAGED_BY]: MANAGER, [LABEL_PROFILE]: profile, [LABEL_ROLE]: 'guard' },
-      annotations: ruleDigests(framedRules(form)),
       ...(uid !== undefined && { ownerReferences: [{ ...owner, uid }] }),
     },
   };
+  return withDigests(object, framedRules(form));
 }
 
 /** The object that replaces the observed one: what others have added to its metadata stays. */
@@ -95,7 +95,7 @@ export function writtenForm(
     if (observed === undefined) continue;
     rules[direction] = observed.filter((rule) => isWritten(framedRule(form, direction, rule)));
   }
-  return { form: { subject: form.subject, rules }, isWhole: areAllWritten(object, framedRules(form)) };
+  return { form: { subject: form.subject, rules }, isWhole: isAsWritten(object) };
 }
 
 function framedRules(form: GuardForm): FramedRule[] {
@@ -120,7 +120,7 @@ function ownParts({ metadata, spec }: KubeObject & { spec?: unknown }): string {
   return canonicalJSON([
     spec,
     OWN_LABELS.map((key) => labels[key] ?? null),
-    annotations[ANNOTATION_RULE_DIGESTS] ?? null,
+    annotations[ANNOTATION_DIGESTS] ?? null,
     owners,
   ]);
 }

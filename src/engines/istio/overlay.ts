@@ -12,7 +12,7 @@
 import type { KubeObject, ObjectMeta } from '../../api/meta.ts';
 import {
   alternativeName,
-  ANNOTATION_RULE_DIGESTS,
+  ANNOTATION_DIGESTS,
   ANNOTATION_RULES,
   LABEL_EXCEPTION,
   LABEL_MANAGED_BY,
@@ -29,7 +29,7 @@ import { updatedMetadata } from '../../policy/planning/updated-metadata.ts';
 import { isolates, isProfileReference } from '../../policy/semantics/normalize.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
 import type { ObjectStep } from '../object-step.ts';
-import { ruleDigests, writtenRules } from '../rule-digests.ts';
+import { withDigests, writtenRules } from '../digests.ts';
 import { isOverlayCover, isTunnelDeny } from './ambient/objects.ts';
 import {
   authorizationRules,
@@ -211,7 +211,7 @@ function planObjects(
   for (const policy of wanted) {
     const before = own.get(policy.metadata.name);
     if (before === undefined) {
-      widen.push({ verb: 'create', object: withDigests(policy) });
+      widen.push({ verb: 'create', object: digested(policy) });
       continue;
     }
     const final = updated(policy, before);
@@ -337,7 +337,7 @@ function withFreeName(policy: AuthorizationPolicy, taken: ReadonlySet<string>): 
 
 /** The desired form of an observed object, with the labels, annotations and owners of others. */
 function updated(unmarked: AuthorizationPolicy, before: KubeObject): AuthorizationPolicy {
-  const policy = withDigests(unmarked);
+  const policy = digested(unmarked);
   const metadata = updatedMetadata(before.metadata, policy.metadata);
   const { [ANNOTATION_DRY_RUN]: _, ...annotations } = metadata.annotations ?? {};
   const dryRun = policy.metadata.annotations?.[ANNOTATION_DRY_RUN];
@@ -345,12 +345,13 @@ function updated(unmarked: AuthorizationPolicy, before: KubeObject): Authorizati
   return { ...policy, metadata: { ...metadata, annotations: own } };
 }
 
-function withDigests(policy: AuthorizationPolicy): AuthorizationPolicy {
-  const { metadata, spec } = policy;
-  if (!('rules' in spec)) return policy;
-  const frame = spec.selector ?? null;
-  const digests = ruleDigests(spec.rules.map((rule) => ({ frame, rule })));
-  return { ...policy, metadata: { ...metadata, annotations: { ...metadata.annotations, ...digests } } };
+function digested(policy: AuthorizationPolicy): AuthorizationPolicy {
+  const { spec } = policy;
+  const rules = 'rules' in spec ? spec.rules : [];
+  return withDigests(
+    policy,
+    rules.map((rule) => ({ frame: spec.selector ?? null, rule })),
+  );
 }
 
 /** True if spec, own labels, own annotations and own ownerReferences are equal. */
@@ -363,7 +364,7 @@ function ownParts({ metadata, spec }: KubeObject & { readonly spec?: unknown }):
   return canonicalJSON([
     spec ?? {},
     OWN_LABELS.map((key) => labels[key] ?? null),
-    [ANNOTATION_RULES, ANNOTATION_RULE_DIGESTS, ANNOTATION_DRY_RUN].map((key) => annotations[key] ?? null),
+    [ANNOTATION_RULES, ANNOTATION_DIGESTS, ANNOTATION_DRY_RUN].map((key) => annotations[key] ?? null),
     ownerReferences.filter(isProfileReference).map(({ uid, name }) => `${uid} ${name}`),
   ]);
 }

@@ -1,6 +1,6 @@
 /** The metadata of an object that is updated: the own parts change, and those of others stay. Pure. */
 import type { ObjectMeta, OwnerReference, StringMap } from '../../api/meta.ts';
-import { ANNOTATION_RULE_DIGESTS, ANNOTATION_RULES, OWN_LABELS } from '../../api/names.ts';
+import { ANNOTATION_DIGESTS, ANNOTATION_RULES, OWN_LABELS } from '../../api/names.ts';
 import { isOwnReference } from '../semantics/normalize.ts';
 import { SharedResults } from './shared-results.ts';
 
@@ -16,7 +16,7 @@ export function updatedMetadata(observed: ObjectMeta, desired: ObjectMeta): Obje
       ...desired.labels,
     })),
     annotations: annotationsOf.get(desired.annotations, [annotations], () => ({
-      ...without(annotations, [ANNOTATION_RULES, ANNOTATION_RULE_DIGESTS]),
+      ...without(annotations, [ANNOTATION_RULES, ANNOTATION_DIGESTS]),
       ...desired.annotations,
     })),
     ownerReferences: ownersOf.get(desired.ownerReferences, [ownerReferences], () => [

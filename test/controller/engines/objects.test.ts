@@ -1,8 +1,10 @@
 /** The watched objects of a network engine, against the model of the API server in virtual time. */
 import assert from 'node:assert/strict';
+import type { KubeObject } from '../../../src/api/meta.ts';
 import { LABEL_MANAGED_BY, MANAGER } from '../../../src/api/names.ts';
 import { ClusterState } from '../../../src/cluster-state/state.ts';
 import { EngineObjects, SchemaTooOldError } from '../../../src/controller/engines/objects.ts';
+import { withDigests } from '../../../src/engines/digests.ts';
 import { isConflict } from '../../../src/kube/errors.ts';
 import type { Request, Transport } from '../../../src/kube/http/transport.ts';
 import { dice } from '../../faults/model.ts';
@@ -16,7 +18,12 @@ import { Server } from '../../simulation/server/server.ts';
 
 const MINUTE = 60_000;
 const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+const POLICIES_OF_CILIUM = '/apis/cilium.io/v2/namespaces/shop/ciliumnetworkpolicies';
 const POLICIES = '/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies';
+
+interface List {
+  readonly items: readonly (KubeObject & { readonly spec?: object })[];
+}
 
 describe('objects of a network engine', () => {
   const scheduler = new Scheduler();
@@ -148,6 +155,44 @@ describe('objects of a network engine', () => {
     const updated = assert.rejects(objects.write({ verb: 'update', object, before }, signal), isConflict);
     await scheduler.advance(1000);
     await updated;
+    await objects.stop();
+  });
+
+  it('are not brought back to a form of which an earlier definition hides fields', async () => {
+    const path = `${DEFINITIONS}/ciliumnetworkpolicies.cilium.io`;
+    const define = (spec: Schema) => {
+      const versions = [{ name: 'v2', served: true, schema: { openAPIV3Schema: { properties: { spec } } } }];
+      assert.equal(handle('PATCH', path, { spec: { versions } }), 200);
+    };
+    const link = new Link('operator', network);
+    const objects = watched(CILIUM_POLICY, () => {}, link);
+    const redefine = async (spec: Schema) => {
+      define(spec);
+      link.cut(/ciliumnetworkpolicies/);
+      server.storage.compact();
+      await scheduler.advance(MINUTE);
+    };
+    await redefine({ properties: { egress: {} } });
+    const { signal } = new AbortController();
+    const labels = { [LABEL_MANAGED_BY]: MANAGER };
+    const metadata = { name: 's.egress', namespace: 'shop', labels };
+    const object = withDigests({ metadata, spec: { egress: ['rule'] } }, []);
+    const created = objects.write({ verb: 'create', object }, signal);
+    await scheduler.advance(1000);
+    await created;
+    await redefine({ properties: {} });
+    const before = objects.in('shop').find(({ metadata: { name } }) => name === 's.egress');
+    assert.ok(before);
+    define({ properties: { egress: {}, added: { default: 'by the definition' } } });
+    const refused = assert.rejects(
+      objects.write({ verb: 'update', object, before }, signal),
+      SchemaTooOldError,
+    );
+    await scheduler.advance(1000);
+    await refused;
+    const { items } = server.handle({ method: 'GET', path: POLICIES_OF_CILIUM }, 'user').body as List;
+    const stored = items.find(({ metadata: { name } }) => name === 's.egress');
+    assert.deepEqual(stored?.spec, { egress: ['rule'], added: 'by the definition' });
     await objects.stop();
   });
 });
