@@ -87,6 +87,8 @@ export class Guards implements Capability, GuardSupport {
   readonly #judged = new Map<string, Judged>();
   /** Since when a guard waits to be narrowed or removed, by profile; monotonic milliseconds. */
   readonly #wideSince = new Map<string, number>();
+  /** Profiles whose guard could not be written or deleted when it was tried last, as the permission is missing. */
+  readonly #refused = new Set<string>();
   #inputs: GuardInputs | undefined;
   #onReport: (profile: string) => void = () => {};
 
@@ -165,7 +167,8 @@ export class Guards implements Capability, GuardSupport {
     const { name } = profile.metadata;
     if (this.#staged?.isReleased(name) === false) return false;
     // Without permission or a CRD nothing can be removed: the garbage collector deletes what has an owner.
-    return this.#objects.state.kind !== 'available' || this.#objects.of(name).length === 0;
+    const isRemovable = this.#objects.state.kind === 'available' && !this.#refused.has(name);
+    return !isRemovable || this.#objects.of(name).length === 0;
   }
 
   #add(profile: string, priority: Priority = Priority.live): void {
@@ -230,6 +233,7 @@ export class Guards implements Capability, GuardSupport {
     this.#inputs?.sources.unsubscribe(dependentOf(name));
     this.#judged.delete(name);
     this.#wideSince.delete(name);
+    this.#refused.delete(name);
     this.#writer.forget(name);
     return DONE;
   }
@@ -241,6 +245,7 @@ export class Guards implements Capability, GuardSupport {
     if (mode === 'Audit') return this.#audit(profile, signal);
     if (mode === 'Disabled') {
       if (!(await this.#writer.remove(profile, signal))) return { kind: 'again', afterMs: SOON_MS };
+      this.#refused.delete(name);
       await this.#staged?.remove(profile, signal);
       this.#onReport(name);
       return this.#forget(name);
@@ -263,6 +268,7 @@ export class Guards implements Capability, GuardSupport {
       return this.#settle(profile, waiting('Progressing', message), { kind: 'again', afterMs: SOON_MS });
     }
     this.#wideSince.delete(name);
+    this.#refused.delete(name);
     const restricted = await this.#foreign.restricted(profile, compiled.guard, result.directions, signal);
     const outcome = compiled.guard.held === undefined ? this.#later() : HELD;
     const failed = await this.#replaceStaged(profile, result.standing, signal);
@@ -353,6 +359,7 @@ export class Guards implements Capability, GuardSupport {
     // The state of the objects says it, until they may be written again.
     if (error instanceof SchemaTooOldError) return DONE;
     if (isForbidden(error)) {
+      this.#refused.add(profile.metadata.name);
       const message = `${errorMessage(error)}; the permission comes with ${carrier.component}`;
       this.#settle(profile, stalled('NotInstalled', message), DONE);
       return retry(error);

@@ -17,7 +17,7 @@ import {
   planOverlay,
 } from '../../engines/istio/overlay.ts';
 import type { ObjectStep } from '../../engines/object-step.ts';
-import { ApiError, isAborted } from '../../kube/errors.ts';
+import { ApiError, isAborted, isForbidden, isNamespaceTerminating } from '../../kube/errors.ts';
 import type { Transport } from '../../kube/http/transport.ts';
 import { Resource } from '../../kube/resource.ts';
 import type { StoreChange } from '../../kube/watch/store.ts';
@@ -82,6 +82,9 @@ interface Planned {
   readonly narrow: readonly (readonly [EngineObjects, ObjectStep])[];
 }
 
+/** Milliseconds until objects are written again that the operator was not permitted to write. */
+const REFUSAL_MS = 60_000;
+
 export class MeshOverlay {
   readonly reports: OverlayReports;
   readonly #options: MeshOverlayOptions;
@@ -92,6 +95,8 @@ export class MeshOverlay {
   readonly #tunnels: Tunnels;
   /** Namespaces that have an overlay, or are to have one. */
   readonly #namespaces = new Set<string>();
+  /** Namespaces that a deleted profile leaves, and whose objects the operator may not write. */
+  readonly #refused = new Set<string>();
   #kinds: Kinds | undefined;
   #isRestored = false;
 
@@ -155,13 +160,13 @@ export class MeshOverlay {
     return {
       isEmpty: false,
       widen: async (context) => {
-        if (first?.closesFirst === false) await this.#apply(first.widen, context);
+        if (first?.closesFirst === false) await this.#apply(namespace.key, first.widen, context);
       },
       narrow: async (context) => {
         const last = this.#plan(namespace, desired);
         if (last?.closesFirst === false) {
-          await this.#apply(last.widen, context);
-          await this.#apply(last.narrow, context);
+          await this.#apply(namespace.key, last.widen, context);
+          await this.#apply(namespace.key, last.narrow, context);
         }
         // The tunnel is closed where it had to be: more may open now.
         if (this.#tunnels.fingerprint(namespace) !== before) this.#listener.onIntent(namespace.key);
@@ -183,6 +188,7 @@ export class MeshOverlay {
           .some(
             (each) =>
               objects.ownerOf(each) === name &&
+              !this.#refused.has(each.metadata.namespace ?? '') &&
               (deletionPolicy === 'Delete' || each.metadata.ownerReferences?.some(isProfileReference)),
           ),
     );
@@ -239,7 +245,7 @@ export class MeshOverlay {
 
   #planObjects(namespace: NamespaceItem, desired: DesiredOverlay): Planned | undefined {
     const facts = this.#options.facts();
-    if (this.#kinds === undefined) return undefined;
+    if (this.#kinds === undefined || this.#refused.has(namespace.key)) return undefined;
     const { authorization, authentication } = this.#kinds;
     if (authorization.state.kind !== 'available' || authentication.state.kind !== 'available')
       return undefined;
@@ -288,15 +294,38 @@ export class MeshOverlay {
   }
 
   /** A profile that is being deleted waits for its last object. */
-  async #apply(steps: Planned['widen'], { send, signal }: ExtensionWriteContext): Promise<void> {
-    const { clusterState } = this.#options;
-    for (const [objects, step] of steps) {
-      signal.throwIfAborted();
-      const owner = step.verb === 'create' ? undefined : objects.ownerOf(step.before);
-      await send(() => objects.write(step, signal));
-      if (owner !== undefined && clusterState.profile(owner)?.metadata.deletionTimestamp !== undefined)
-        this.#listener.onReport(owner);
+  async #apply(
+    namespace: string,
+    steps: Planned['widen'],
+    { send, signal }: ExtensionWriteContext,
+  ): Promise<void> {
+    try {
+      for (const [objects, step] of steps) {
+        signal.throwIfAborted();
+        const owner = step.verb === 'create' ? undefined : objects.ownerOf(step.before);
+        await send(() => objects.write(step, signal));
+        if (owner !== undefined && this.#isDeleted(owner)) this.#listener.onReport(owner);
+      }
+    } catch (error) {
+      if (isForbidden(error) && !isNamespaceTerminating(error)) this.#giveUp(namespace);
+      throw error;
     }
+  }
+
+  /** A deleted profile does not wait for a permission: its objects are left to the garbage collector. */
+  #giveUp(namespace: string): void {
+    const owners = this.#all.flatMap((objects) =>
+      objects.in(namespace).flatMap((each) => objects.ownerOf(each) ?? []),
+    );
+    if (!owners.some((owner) => this.#isDeleted(owner))) return;
+    this.#refused.add(namespace);
+    this.#options.clock.schedule(REFUSAL_MS, () => {
+      if (this.#refused.delete(namespace)) this.#listener.onIntent(namespace);
+    });
+  }
+
+  #isDeleted(profile: string): boolean {
+    return this.#options.clusterState.profile(profile)?.metadata.deletionTimestamp !== undefined;
   }
 
   #planTunnels(
@@ -325,6 +354,7 @@ export class MeshOverlay {
   #namespaceChanged({ old, new: next }: StoreChange<NamespaceItem>): void {
     if (next === undefined && old !== undefined) {
       this.#namespaces.delete(old.key);
+      this.#refused.delete(old.key);
       this.#tunnels.forget(old.key);
       this.reports.forget(old.key);
     }

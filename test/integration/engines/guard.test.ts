@@ -13,7 +13,7 @@ import { goIsThere, goModuleFolder, skippedWithoutGo } from '../../env/tooling/g
 import { auditedRequests, isRefused } from '../../support/audit.ts';
 import { grant, revoke, ROLLOUT } from '../rollout/scene.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
-import { installOperator, type Operator, Operators } from '../../support/operator.ts';
+import { installOperator, type Operator, OPERATOR_USER, Operators } from '../../support/operator.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const COMPONENT = join(ROOT, 'config/engines/cluster-network-policy');
@@ -399,5 +399,18 @@ type Policy = KubeObject & {
       readFileSync(join(COMPONENT, 'cluster_role.yaml'), 'utf8'),
       /verbs: \[list, watch, create, update, delete\]/,
     );
+  });
+
+  it('does not hold up its deleted profile if the permission to delete it was revoked meanwhile', async () => {
+    const other = await box.profile('revoked', { guard: { mode: 'Enforce' } });
+    await box.ready(other, SOON);
+    await policy(`${other}.guard`);
+    await kubectl('delete', 'clusterrole', 'segmentation-operator-cluster-network-policy');
+    const question = ['auth', 'can-i', 'delete', 'clusternetworkpolicies', `--as=${OPERATOR_USER}`];
+    await eventually(() => assert.rejects(kubectl(...question)), SOON);
+    await box.removeProfile(other);
+    await eventually(() => assert.rejects(box.readProfile(other), /HTTP 404/), SOON);
+    // The garbage collector deletes it.
+    await eventually(() => assert.rejects(policy(`${other}.guard`), /HTTP 404/), SOON);
   });
 });

@@ -11,7 +11,7 @@ import { type ControlPlane, sharedControlPlane } from '../../env/index.ts';
 import { goIsThere, skippedWithoutGo } from '../../env/tooling/go-tool.ts';
 import { auditedRequests, isRefused } from '../../support/audit.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
-import { installOperator, type Operator, Operators } from '../../support/operator.ts';
+import { installOperator, type Operator, OPERATOR_USER, Operators } from '../../support/operator.ts';
 import { installSecurityKinds, removeSecurityKinds } from './istio-kinds.ts';
 import { tracesOfIstio } from './traces-of-istio.ts';
 
@@ -420,5 +420,32 @@ type Policy = KubeObject & { readonly spec?: Readonly<Record<string, unknown>> }
       used.delete('list');
       assert.deepEqual([...used].sort(), ['create', 'delete', 'update', 'watch'], kind);
     }
+  });
+
+  it('does not hold up a deleted profile if the permission to delete it was revoked meanwhile', async () => {
+    const other = await box.profile('revoked', {
+      namespaceSelector: { matchLabels: { ...box.label, 'istio-injection': 'enabled' } },
+      isolation: ['Ingress'],
+      mesh: { authorization: 'Enforce' },
+      ingress: [toWeb([front])],
+    });
+    await box.ready(other, SOON);
+    await plane.kubectlRun(['delete', 'clusterrole', 'segmentation-operator-istio-policies']);
+    const question = ['auth', 'can-i', 'delete', 'authorizationpolicies.security.istio.io'];
+    await eventually(
+      () => assert.rejects(plane.kubectlRun([...question, '--all-namespaces', `--as=${OPERATOR_USER}`])),
+      SOON,
+    );
+    await box.removeProfile(other);
+    await eventually(() => assert.rejects(box.readProfile(other), /HTTP 404/), SOON);
+    const collection = `/apis/security.istio.io/v1/namespaces/${shop}/authorizationpolicies`;
+    await eventually(async () => {
+      const { items } = (await box.read(collection)) as unknown as { items: readonly Policy[] };
+      const names = items.map(({ metadata }) => metadata.name);
+      assert.deepEqual(
+        names.filter((name) => name.startsWith(other)),
+        [],
+      );
+    }, SOON);
   });
 });
