@@ -5,13 +5,16 @@
  * namespace and its profiles itself, and knows that there are no others, its caches may be older than what the process
  * before it enforced (the watch of a standby lags, or a server that lags answered a list). From then on the caches only
  * go forward, and nobody else writes. Where many namespaces are to be confirmed at once, as in a backfill, one
- * consistent list confirms all of them: each single read costs the API server and etcd about as much as half a write.
+ * consistent list confirms all of them: each single read costs the API server and etcd about as much as half a write. A
+ * namespace that was written after such a list, such as one that is created later, needs no read at all: no process before
+ * this one has seen it in a later state than the cached one.
  */
 import type { KubeObject } from '../../api/meta.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import { isGone, isNotFound } from '../../kube/errors.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
 import { type List, PAGE_SIZE, type Resource } from '../../kube/resource.ts';
+import { compareResourceVersions } from '../../kube/watch/resource-version.ts';
 import { type NamespaceItem, projectNamespace, projectProfile } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
 import type { Records } from '../records.ts';
@@ -39,6 +42,9 @@ export class LiveConfirmation {
   #singleReads = 0;
   /** The list of namespaces that is under way. */
   #namespaceList: Promise<void> | undefined;
+  /** A revision of the namespaces that was the latest one at some moment since this process leads; undefined before a list. */
+  #revision: string | undefined;
+  #isReadingRevision = false;
   /** The list of profiles that is under way for all who need the first one. */
   #firstProfiles: Promise<List<SegmentationProfile>> | undefined;
   /** The reads of profiles that are under way for all who need the first one, by name. */
@@ -110,6 +116,10 @@ export class LiveConfirmation {
   }
 
   async #confirmNamespace(cached: NamespaceItem, signal: AbortSignal): Promise<boolean> {
+    if (this.#revision !== undefined && compareResourceVersions(cached.resourceVersion, this.#revision) > 0) {
+      this.#options.records.namespace(cached.key).confirmedUid = cached.uid;
+      return true;
+    }
     if (this.#singleReads >= MOST_SINGLE_READS) {
       await (this.#namespaceList ??= this.#listNamespaces(signal).finally(
         () => (this.#namespaceList = undefined),
@@ -119,7 +129,23 @@ export class LiveConfirmation {
       const isConfirmed = records.namespace(cached.key).confirmedUid === cached.uid;
       if (isConfirmed && now !== undefined && isSame(now, cached)) return true;
     }
-    return this.#readNamespace(cached, signal);
+    const isConfirmed = await this.#readNamespace(cached, signal);
+    if (this.#revision === undefined && this.#namespaceList === undefined) void this.#readRevision(signal);
+    return isConfirmed;
+  }
+
+  /** Nobody waits for it: a namespace that is confirmed before is read by itself. */
+  async #readRevision(signal: AbortSignal): Promise<void> {
+    if (this.#isReadingRevision) return;
+    this.#isReadingRevision = true;
+    try {
+      const { metadata } = await this.#options.namespaces.list({ limit: 1, metadataOnly: true, signal });
+      this.#revision ??= metadata.resourceVersion;
+    } catch {
+      // The next read of a single namespace is followed by another attempt.
+    } finally {
+      this.#isReadingRevision = false;
+    }
   }
 
   async #readNamespace(cached: NamespaceItem, signal: AbortSignal): Promise<boolean> {
@@ -146,6 +172,7 @@ export class LiveConfirmation {
         if (isGone(error)) return;
         throw error;
       }
+      this.#revision ??= page.metadata.resourceVersion;
       for (const live of page.items.map(projectNamespace)) {
         const cached = clusterState.namespaces.get(live.key);
         if (cached !== undefined) this.#compare(cached, live);

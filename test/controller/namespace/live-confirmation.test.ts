@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { KubeObject } from '../../../src/api/meta.ts';
 import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { LiveConfirmation } from '../../../src/controller/namespace/live-confirmation.ts';
@@ -107,6 +108,36 @@ describe('live confirmation of many namespaces', () => {
     };
     assert.deepEqual(await confirm(), []);
     assert.ok(asked.includes(`${COLLECTION}/late`));
+  });
+
+  it('reads no namespace that was written after a list of this process', async () => {
+    assert.deepEqual(await confirm(), []);
+    asked.length = 0;
+    const [older, newer] = [
+      namespace('older', { resourceVersion: '890' }),
+      namespace('newer', { resourceVersion: '901' }),
+    ];
+    for (const each of [older, newer]) {
+      live.set(...each);
+      clusterState.namespaces.upsert(projectNamespace(each[1]));
+    }
+    assert.deepEqual(await confirm(), []);
+    assert.deepEqual(asked, [`${COLLECTION}/older`]);
+  });
+
+  it('learns the revision after the first namespace that was read by itself', async () => {
+    const [first] = clusterState.namespaces.values();
+    assert.ok(first);
+    const { signal } = new AbortController();
+    assert.equal(await confirmation.confirmOnce({ namespace: first, profiles: [] }, signal), true);
+    await nextTurn();
+    const newer = namespace('newer', { resourceVersion: '901' });
+    live.set(...newer);
+    const item = projectNamespace(newer[1]);
+    clusterState.namespaces.upsert(item);
+    asked.length = 0;
+    assert.equal(await confirmation.confirmOnce({ namespace: item, profiles: [] }, signal), true);
+    assert.deepEqual(asked, []);
   });
 
   it('reads the other namespaces by themselves if the revision of the list expires', async () => {
