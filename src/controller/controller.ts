@@ -101,6 +101,7 @@ export function createController(options: ControllerOptions): Controller {
   const peers = peerSources(options, inputs);
   const additions = options.capabilities.flatMap(({ additions: added = [] }) => added);
   guard.connect({ sources: peers.sources, additions });
+  const pods = new PodProbe(new Resource(transport, PODS), clock);
   const namespaces = new NamespaceController({
     ...options,
     ...resources,
@@ -111,17 +112,12 @@ export function createController(options: ControllerOptions): Controller {
     mesh,
     admission,
     confirmation: new LiveConfirmation({ ...resources, clusterState, records }),
-    pods: new PodProbe(new Resource(transport, PODS), clock),
+    pods,
     onDrift: (namespace) => triggers.drifted(namespace),
   });
-  const workloads = new WorkloadViolations({
-    clusterState,
-    transport,
-    clock,
-    random,
-    onReport: (profile) => triggers.statusChanged(profile),
-  });
-  const profiles = new ProfileController({ ...options, ...resources, admission, workloads });
+  const onReport = (profile: string) => triggers.statusChanged(profile);
+  const workloads = new WorkloadViolations({ ...options, onReport });
+  const profiles = new ProfileController({ ...options, ...resources, admission, workloads, pods });
   const reconcile = (key: Key, signal: AbortSignal): Promise<Outcome> => {
     switch (key.kind) {
       case 'namespace':

@@ -14,13 +14,15 @@ const PROBE = { limit: 1, metadataOnly: true } as const;
 
 /**
  * Lists Pods each time. A consistent list waits in the API server until its cache is proven current, which under load
- * takes up to 100 ms. So the revision of such a list serves the next ones as the least that they are answered from.
+ * takes up to 100 ms. So the revision of such a list serves the next ones as the least that they are answered from, and one
+ * such list is under way at a time.
  */
 export class PodProbe {
   readonly #pods: Resource<KubeObject>;
   readonly #clock: Clock;
   #known: { readonly resourceVersion: string; readonly asked: number } | undefined;
-  #isRenewing = false;
+  /** The consistent list that is under way. Never rejects. */
+  #renewal: Promise<unknown> | undefined;
 
   constructor(pods: Resource<KubeObject>, clock: Clock) {
     this.#pods = pods;
@@ -29,11 +31,12 @@ export class PodProbe {
 
   /** True if the namespace had a pod at some moment of the last MAX_AGE_MS, or later. @throws ApiError */
   async any(namespace: string, signal: AbortSignal): Promise<boolean> {
-    const known = this.#known;
-    const age = this.#clock.monotonic() - (known?.asked ?? Number.NEGATIVE_INFINITY);
-    if (known === undefined || age > MAX_AGE_MS || (age > MAX_AGE_MS / 2 && !this.#isRenewing))
+    // Once: a list that takes longer than MAX_AGE_MS is of no use to others.
+    if (this.#renewal !== undefined && this.#age() > MAX_AGE_MS) await this.#renewal;
+    const isDue = this.#age() > MAX_AGE_MS / 2 && this.#renewal === undefined;
+    if (this.#known === undefined || this.#age() > MAX_AGE_MS || isDue)
       return this.#askAnew(namespace, signal);
-    const { resourceVersion } = known;
+    const { resourceVersion } = this.#known;
     const least = { resourceVersion, resourceVersionMatch: 'NotOlderThan' as const };
     try {
       return (await this.#pods.list({ ...PROBE, namespace, ...least, signal })).items.length > 0;
@@ -44,16 +47,32 @@ export class PodProbe {
     }
   }
 
-  async #askAnew(namespace: string, signal: AbortSignal): Promise<boolean> {
+  /** Begins a consistent list for namespaces that will soon be asked about. */
+  prefetch(signal: AbortSignal): void {
+    // Where it fails, so do the questions that follow, and report it.
+    if (this.#renewal === undefined) this.#askAnew(undefined, signal).catch(() => {});
+  }
+
+  /** How long ago the known revision was the latest one for sure, in milliseconds. */
+  #age(): number {
+    return this.#clock.monotonic() - (this.#known?.asked ?? Number.NEGATIVE_INFINITY);
+  }
+
+  /** @param namespace undefined: all namespaces */
+  async #askAnew(namespace: string | undefined, signal: AbortSignal): Promise<boolean> {
     const asked = this.#clock.monotonic();
-    this.#isRenewing = true;
+    const list = this.#pods.list({ ...PROBE, namespace, signal });
+    const renewal = list.then(
+      ({ metadata: { resourceVersion } }) => {
+        if (this.#known === undefined || asked > this.#known.asked) this.#known = { resourceVersion, asked };
+      },
+      () => {},
+    );
+    this.#renewal = renewal;
     try {
-      const { metadata, items } = await this.#pods.list({ ...PROBE, namespace, signal });
-      if (this.#known === undefined || asked > this.#known.asked)
-        this.#known = { resourceVersion: metadata.resourceVersion, asked };
-      return items.length > 0;
+      return (await list).items.length > 0;
     } finally {
-      this.#isRenewing = false;
+      if (this.#renewal === renewal) this.#renewal = undefined;
     }
   }
 }

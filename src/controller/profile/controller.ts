@@ -11,6 +11,7 @@ import type { Admission } from '../admission/reconcile.ts';
 import type { WorkloadViolations } from '../workloads/violations.ts';
 import type { Capability } from '../capability.ts';
 import type { EnforcementProof } from '../enforcement.ts';
+import type { PodProbe } from '../namespace/pods.ts';
 import type { ControllerObserver } from '../observer.ts';
 import type { Outcome } from '../queue/key-queue.ts';
 import { DONE, givenUp, retry } from '../queue/outcome.ts';
@@ -25,6 +26,7 @@ export interface ProfileControllerOptions extends ReleaseParts {
   readonly capabilities: readonly Capability[];
   /** Absent if nothing tries by packets if policies are enforced. */
   readonly enforcement?: Pick<EnforcementProof, 'verdict'> | undefined;
+  readonly pods: Pick<PodProbe, 'prefetch'>;
   readonly clock: Clock;
   readonly profiles: Resource<SegmentationProfile>;
   readonly observer: Pick<ControllerObserver, 'onStatus' | 'onGone'>;
@@ -61,7 +63,11 @@ export class ProfileController {
   }
 
   async #reconcileLive(profile: SegmentationProfile, signal: AbortSignal): Promise<Outcome> {
-    if (!hasFinalizer(profile)) await addFinalizer(profile, this.#options, signal);
+    if (!hasFinalizer(profile)) {
+      // Its namespaces are reconciled next.
+      this.#options.pods.prefetch(signal);
+      await addFinalizer(profile, this.#options, signal);
+    }
     return this.#reconcileStatus(profile, signal);
   }
 

@@ -11,12 +11,13 @@ const pod = { metadata: { name: 'web' } };
 describe('pod probe', () => {
   let server: ScriptedTransport;
   let clock: VirtualClock;
+  let probe: PodProbe;
   let ask: () => Promise<boolean>;
 
   beforeEach(() => {
     server = new ScriptedTransport();
     clock = new VirtualClock();
-    const probe = new PodProbe(new Resource(server, PODS), clock);
+    probe = new PodProbe(new Resource(server, PODS), clock);
     ask = () => probe.any('shop', new AbortController().signal);
   });
 
@@ -76,6 +77,45 @@ describe('pod probe', () => {
     const next = ask();
     assert.equal(await answer('21'), '20');
     await next;
+  });
+
+  it('asks consistently once for all namespaces that wait for the first revision', async () => {
+    const first = ask();
+    const others = [ask(), ask()];
+    assert.equal(await answer('10'), undefined);
+    assert.equal(await first, false);
+    assert.equal(await answer('11', [pod]), '10');
+    assert.equal(await answer('12'), '10');
+    assert.deepEqual(await Promise.all(others), [true, false]);
+  });
+
+  it('asks consistently for each namespace if the first answer took too long to serve others', async () => {
+    const first = ask();
+    const other = ask();
+    await clock.advance(251);
+    await answer('10');
+    await first;
+    assert.equal(await answer('20', [pod]), undefined);
+    assert.equal(await other, true);
+  });
+
+  it('asks again for a namespace that waited for a list that failed', async () => {
+    const first = ask();
+    const other = ask();
+    (await server.next('list')).fail(new Error('no'));
+    await assert.rejects(first, /no/);
+    assert.equal(await answer('10', [pod]), undefined);
+    assert.equal(await other, true);
+  });
+
+  it('asks by a revision that was prefetched', async () => {
+    const { signal } = new AbortController();
+    probe.prefetch(signal);
+    probe.prefetch(signal);
+    const first = ask();
+    assert.equal(await answer('10', [pod]), undefined);
+    assert.equal(await answer('11'), '10');
+    assert.equal(await first, false);
   });
 
   it('lists consistently if the server that answers lags', async () => {

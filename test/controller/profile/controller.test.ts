@@ -72,6 +72,7 @@ describe('profile controller', () => {
       records,
       admission: { report: () => undefined, isJudged: true },
       workloads: { findings: () => undefined },
+      pods: { prefetch: () => {} },
       clock,
       profiles: new Resource(transport, PROFILES),
       policies: new Resource(transport, NETWORK_POLICIES),
