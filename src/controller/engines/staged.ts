@@ -3,13 +3,14 @@
  * by a queue of their own: a failure here delays no NetworkPolicy, and fails no namespace.
  */
 import type { KubeObject } from '../../api/meta.ts';
-import { LABEL_PROFILE } from '../../api/names.ts';
+import { LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../../api/names.ts';
 import { DIRECTIONS, type NetworkPolicy } from '../../api/network-policy.ts';
 import { planExtensions } from '../../engines/extensions/plan.ts';
 import type { StagingEngine } from '../../engines/staging/engine.ts';
 import type { ObjectStep } from '../../engines/object-step.ts';
 import { planStaged } from '../../engines/staging/plan.ts';
-import { isAborted, isNamespaceTerminating } from '../../kube/errors.ts';
+import { ApiError, isAborted, isForbidden, isNamespaceTerminating, isNotFound } from '../../kube/errors.ts';
+import { Resource } from '../../kube/resource.ts';
 import { type DesiredStaged, NOTHING_STAGED, withoutExtended } from '../../policy/staged.ts';
 import { sleep } from '../../util/clock.ts';
 import { errorMessage } from '../../util/error-message.ts';
@@ -43,6 +44,37 @@ const CONCURRENCY = 2;
 /** Attempts to delete what is left when another engine comes into force, and milliseconds between them. */
 const MOST_ATTEMPTS = 10;
 const RETIRING_INTERVAL_MS = 2000;
+
+/**
+ * True if an earlier process has left staged policies of the engine. Kinds that are missing, or may not be read, have none that could
+ * be deleted.
+ */
+export async function areLeft(
+  engine: StagingEngine,
+  { transport, clock }: Pick<StagedPoliciesOptions, 'transport' | 'clock'>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const labelSelector = `${LABEL_MANAGED_BY}=${MANAGER}`;
+  for (let attempt = 0; attempt < MOST_ATTEMPTS && !signal.aborted; attempt++) {
+    try {
+      const lists = [engine.kind, engine.extensions.kind].map((kind) =>
+        new Resource(transport, kind)
+          .list({ labelSelector, limit: 1, metadataOnly: true, signal })
+          .catch(ignoreMissing),
+      );
+      return (await Promise.all(lists)).some(({ items }) => items.length > 0);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      await sleep(clock, RETIRING_INTERVAL_MS, signal);
+    }
+  }
+  return false;
+}
+
+function ignoreMissing(error: unknown): { readonly items: readonly never[] } {
+  if (!isForbidden(error) && !isNotFound(error)) throw error;
+  return { items: [] };
+}
 
 /** A write of an object of one of the two kinds. */
 interface StagedWrite {
@@ -104,13 +136,14 @@ export class StagedPolicies {
     this.#isRetiring = true;
     for (let attempt = 0; attempt < MOST_ATTEMPTS && !this.#stopping.signal.aborted; attempt++) {
       const left = this.#ownNamespaces();
-      if (left.size === 0 || this.#policies.state.kind !== 'available') break;
+      if (!this.#isPending && (left.size === 0 || this.#policies.state.kind !== 'available')) break;
       for (const namespace of left) {
         this.#desired.set(namespace, NOTHING_STAGED);
         this.#queue.add(namespace, Priority.backfill);
       }
       await this.#queue.idle();
-      if (this.#ownNamespaces().size > 0) await sleep(clock, RETIRING_INTERVAL_MS, this.#stopping.signal);
+      if (this.#isPending || this.#ownNamespaces().size > 0)
+        await sleep(clock, RETIRING_INTERVAL_MS, this.#stopping.signal);
     }
     await this.stop();
   }

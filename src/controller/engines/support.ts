@@ -15,7 +15,7 @@ import {
 } from '../engine-support.ts';
 import { Extensions } from './extensions.ts';
 import type { EngineObjectsOptions } from './objects.ts';
-import { StagedPolicies, type StagedPoliciesOptions, type StagingReport } from './staged.ts';
+import { areLeft, StagedPolicies, type StagedPoliciesOptions, type StagingReport } from './staged.ts';
 
 export interface EngineExtensionsOptions extends EngineObjectsOptions {
   readonly engines: readonly ExtensionEngine[];
@@ -36,6 +36,9 @@ export class EngineExtensions implements EngineSupport {
   #staging: StagedPolicies | undefined;
   /** Policies of engines that were in force before, while they are removed. */
   readonly #ending: { stop(): Promise<void> }[] = [];
+  readonly #stopping = new AbortController();
+  /** The search for staged policies of an earlier process; undefined before the engine is known. */
+  #leftovers: Promise<void> | undefined;
 
   constructor(options: EngineExtensionsOptions) {
     this.#options = options;
@@ -51,7 +54,7 @@ export class EngineExtensions implements EngineSupport {
   }
 
   /** Takes an engine into force. The extensions of the engine before it stay as they are, and its staged policies are deleted. */
-  inForce({ engine, message }: EngineVerdict): void {
+  inForce({ setting, engine, message }: EngineVerdict): void {
     const none = noneFor(engine, message);
     if (engine === this.#engine && JSON.stringify(none) === JSON.stringify(this.#none)) return;
     if (engine !== this.#engine) {
@@ -59,6 +62,8 @@ export class EngineExtensions implements EngineSupport {
       this.#replaceStaging(engine);
     }
     this.#engine = engine;
+    // A configuration that names an engine says nothing about the objects of others.
+    if (setting === 'Auto' && engine !== 'Unknown') this.#leftovers ??= this.#retireLeftovers();
     this.#none = none;
     this.#notifyFacts();
   }
@@ -103,6 +108,8 @@ export class EngineExtensions implements EngineSupport {
   }
 
   async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#leftovers;
     const running = [...this.#ending, this.#current, this.#staging].filter((each) => each !== undefined);
     await Promise.all(running.map((each) => each.stop()));
   }
@@ -129,15 +136,29 @@ export class EngineExtensions implements EngineSupport {
       this.#ending.push(this.#staging);
     }
     const found = this.#options.staging.find((each) => each.engine === engine);
-    this.#staging =
-      found &&
-      new StagedPolicies(
-        { ...this.#options, engine: found, onRetry: this.#options.onStagingRetry },
-        {
-          onReport: () => this.#stagingListeners.forEach((listener) => listener()),
-          onNeeded: (namespace) => this.#notifyDrift(namespace),
-        },
-      );
+    this.#staging = found && this.#stagedPolicies(found);
+  }
+
+  #stagedPolicies(engine: StagingEngine): StagedPolicies {
+    return new StagedPolicies(
+      { ...this.#options, engine, onRetry: this.#options.onStagingRetry },
+      {
+        onReport: () => this.#stagingListeners.forEach((listener) => listener()),
+        onNeeded: (namespace) => this.#notifyDrift(namespace),
+      },
+    );
+  }
+
+  /** Deletes the staged policies that an earlier process has left of an engine which is gone. */
+  async #retireLeftovers(): Promise<void> {
+    const { signal } = this.#stopping;
+    for (const engine of this.#options.staging) {
+      const isLeft = engine.engine !== this.#engine && (await areLeft(engine, this.#options, signal));
+      if (!isLeft || engine.engine === this.#engine || signal.aborted) continue;
+      const left = this.#stagedPolicies(engine);
+      this.#ending.push(left);
+      void left.retire();
+    }
   }
 
   #notifyFacts(): void {

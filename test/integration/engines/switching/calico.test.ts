@@ -15,7 +15,7 @@ import { describeChanges } from './table.ts';
 const kind = (
   definition: object,
   foreign: object,
-  more: Pick<SceneKind, 'lacking' | 'goesWithEngine'>,
+  more: Pick<SceneKind, 'lacking' | 'apart' | 'goesWithEngine'>,
 ): SceneKind => ({
   definition: definition as DefinitionObject,
   version: 'v3',
@@ -41,7 +41,22 @@ function scene(): Promise<Scene> {
     kinds: [
       kind(POLICY_CRD, OTHER, { lacking: ['ingress', 'source', 'serviceAccounts'] }),
       // Without it, the direction is not staged.
-      kind(STAGED_POLICY_CRD, { stagedAction: 'Set', ...OTHER }, { goesWithEngine: true }),
+      kind(
+        STAGED_POLICY_CRD,
+        { stagedAction: 'Set', ...OTHER },
+        {
+          goesWithEngine: true,
+          apart: {
+            lacking: ['ingress', 'source', 'serviceAccounts'],
+            report: audited(
+              'EngineReady',
+              'Detected',
+              /Ingress is not staged in namespace .*CRD of stagednetworkpolicies lacks fields .*serviceAccounts/,
+            ),
+            going: 'stagedkubernetesnetworkpolicies',
+          },
+        },
+      ),
       kind(
         STAGED_CRD,
         { stagedAction: 'Set', podSelector: { matchLabels: { app: 'other' } } },
@@ -112,4 +127,4 @@ function scene(): Promise<Scene> {
   });
 }
 
-describeChanges({ name: 'Calico', needsGo: false, scene });
+describeChanges({ name: 'Calico', needsGo: false, changesApart: true, scene });

@@ -24,6 +24,15 @@ export interface SceneKind {
    * definition is not to change, as objects of another kind would change with it.
    */
   readonly lacking?: readonly string[];
+  /** A change of this definition alone. */
+  readonly apart?: {
+    /** A field that the operator writes, as `lacking` has it. */
+    readonly lacking: readonly string[];
+    /** The condition that says so. */
+    readonly report: Expected;
+    /** The plural name of the kind whose objects go meanwhile. */
+    readonly going: string;
+  };
   /** The spec of an object of somebody else, which concerns no pod of the test. */
   readonly foreign: (place: Place) => object;
   /** The short name of the further namespace in which it stands; absent: it stands in `shop`. */
@@ -47,6 +56,8 @@ export interface SceneEntry {
   readonly name: string;
   /** True if the definitions of its kinds come with a module of Go. */
   readonly needsGo: boolean;
+  /** True if a kind of the scene has `apart`. */
+  readonly changesApart?: true;
   readonly scene: () => Promise<Scene>;
 }
 

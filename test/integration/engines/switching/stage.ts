@@ -30,6 +30,8 @@ export type Objects = ReadonlyMap<string, Observed>;
 
 /** A change of the definitions of kinds. */
 export interface KindChange {
+  /** True for the kinds that change; absent: all that may change together. */
+  readonly isOf?: (kind: SceneKind) => boolean;
   readonly edit: (spec: Schema, kind: SceneKind) => void;
   /** Matches the answer to a strict dry run that creates a written object, with the fields `sent`, once the change is taken up. */
   readonly answer: RegExp;
@@ -160,6 +162,10 @@ export class Stage {
     this.#operator = await this.#operators.start(this.#proxy.kubeconfig, `--config=${file}`);
   }
 
+  async stopOperator(): Promise<void> {
+    await this.#operator?.stop();
+  }
+
   /** Starts another operator in place of the one that runs. */
   async restart(configuration: object = this.#scene.configuration): Promise<void> {
     await this.#operator?.stop();
@@ -276,11 +282,17 @@ export class Stage {
     await Promise.all(this.#definitions.map((each) => each.apply()));
   }
 
-  /** Changes the definitions of all kinds that may change, and waits until the API server has taken that up. */
-  async changeKinds({ edit, sent = {}, served, answer }: KindChange): Promise<void> {
+  /** Changes the definitions of kinds, and waits until the API server has taken that up. */
+  async changeKinds({
+    isOf = ({ lacking }) => lacking !== undefined,
+    edit,
+    sent = {},
+    served,
+    answer,
+  }: KindChange): Promise<void> {
     await Promise.all(
       this.#scene.kinds.map(async (kind, index) => {
-        if (kind.lacking === undefined) return;
+        if (!isOf(kind)) return;
         const definition = this.#definitions[index];
         await definition?.change((versions) => {
           for (const { schema } of versions) edit(schema.openAPIV3Schema.properties?.['spec'] ?? {}, kind);
@@ -367,6 +379,14 @@ export class Stage {
   /** Waits until the objects of the kinds have these specs, and there are no others. */
   async become(specs: Specs): Promise<void> {
     await eventually(async () => assert.deepEqual(specsOf(await this.extras()), specs), SOON);
+  }
+
+  /** Waits until the kinds have exactly the objects of these names. */
+  async haveNames(names: readonly string[]): Promise<void> {
+    await eventually(
+      async () => assert.deepEqual([...(await this.extras()).keys()].sort(), [...names].sort()),
+      SOON,
+    );
   }
 
   /** Waits until exactly those of the present NetworkPolicies are left whose name `isLeft` accepts. */

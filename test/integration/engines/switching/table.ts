@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { goIsThere, skippedWithoutGo } from '../../../env/tooling/go-tool.ts';
 import { Operators } from '../../../support/operator.ts';
 import type { Schema } from '../definition.ts';
-import type { Scene, SceneEntry } from './scene.ts';
+import type { Scene, SceneEntry, SceneKind } from './scene.ts';
 import { type Objects, revisionsOf, type Specs, specsOf, Stage } from './stage.ts';
 
 /** Describes the changes of one engine or mesh. */
@@ -58,11 +58,23 @@ export function describeChanges(entry: SceneEntry): void {
       const without = (revisions: Readonly<Record<string, string>>) =>
         Object.fromEntries(Object.entries(revisions).filter(([name]) => !isGoing(name)));
       const before = without(await stage.revisions());
+      const isGone = async () => {
+        await stage.report(scene.reports.gone);
+        await stage.become(Object.fromEntries(Object.entries(usual).filter(([name]) => !isGoing(name))));
+        assert.deepEqual(await stage.revisions(), before);
+      };
       await stage.removeTraces();
       await stage.look();
-      await stage.report(scene.reports.gone);
-      await stage.become(Object.fromEntries(Object.entries(usual).filter(([name]) => !isGoing(name))));
-      assert.deepEqual(await stage.revisions(), before);
+      await isGone();
+      if (goes.length > 0) {
+        await stage.placeTraces();
+        await stage.found();
+        await stage.become(usual);
+        await stage.stopOperator();
+        await stage.removeTraces();
+        await stage.start(scene.configuration);
+        await isGone();
+      }
       await stage.placeTraces();
       await stage.found();
       await stage.become(usual);
@@ -118,6 +130,26 @@ export function describeChanges(entry: SceneEntry): void {
       }
       stage.heal();
     });
+
+    if (entry.changesApart)
+      it('leaves all that needs no field of a kind which alone lacks it, and writes the rest once the kind has it', async () => {
+        for (const kind of scene.kinds) {
+          const { apart } = kind;
+          if (apart === undefined) continue;
+          const isOf = (each: SceneKind) => each === kind;
+          await stage.changeKinds({
+            isOf,
+            edit: (spec) => removeField(spec, apart.lacking),
+            answer: /unknown field/,
+          });
+          await stage.report([apart.report]);
+          const isStaying = (name: string) => name.endsWith('foreign') || !name.startsWith(`${apart.going}.`);
+          await leavesBase(() => stage.haveNames(Object.keys(usual).filter(isStaying)));
+          await stage.applyKinds();
+          await stage.become(usual);
+          await stage.settled();
+        }
+      });
 
     it('takes back what the API server stores in another form, and goes on under kinds that only know more', () =>
       leavesBase(async () => {
