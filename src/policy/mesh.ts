@@ -14,6 +14,8 @@ export interface MeshControlPlane {
   readonly metricsPorts: readonly number[];
   /** The first part of the identities that the mesh gives to its pods. */
   readonly trustDomain: string;
+  /** The namespace whose policies are for the pods of all namespaces. */
+  readonly rootNamespace: string;
 }
 
 export interface InjectedPods {

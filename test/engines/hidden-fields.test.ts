@@ -143,7 +143,7 @@ describe('AuthorizationPolicies of an overlay', () => {
       modes: new Map([['segmented', 'Enforce' as const]]),
       kept: new Set<string>(),
     };
-    const { widen, narrow } = planAuthorization(observed, desired, { identities, ownerOf });
+    const { widen, narrow } = planAuthorization(observed, desired, { identities, ownerOf, meshWide: [] });
     return [...widen, ...narrow].flatMap((step) => (step.verb === 'delete' ? [] : [step.object]));
   };
   const rulesIn = (objects: readonly Specified[]) =>

@@ -130,7 +130,7 @@ function* states(start: State, target: Target, world: World): Generator<State, v
         ...desired,
         modes: new Map(target.isInMesh && target.profile ? [['segmented', 'Enforce']] : []),
       },
-      { identities: { trustDomain: 'cluster.local', isInMesh: PLACE.isInMesh }, ownerOf },
+      { identities: { trustDomain: 'cluster.local', isInMesh: PLACE.isInMesh }, ownerOf, meshWide: [] },
     );
   for (const step of overlay().widen) yield to({ overlay: written(state.overlay, step) });
   const extensions = planExtensions(state.extensions, compiled.extensions, {

@@ -24,7 +24,7 @@ const REGRESSIONS: Readonly<Record<number, readonly number[]>> = {
   ],
   4: [40_624, 41_532, 41_271, 288_840_356, 356_086_716, 356_087_352, 356_086_713, 356_086_128],
   7: [110, 300, 361],
-  8: [299, 354, 362, 560, 1_000_596_918, 1_000_597_029],
+  8: [299, 354, 362, 560, 1_000_596_897, 1_000_596_918, 1_000_597_029],
 };
 const REGRESSION_PLANS = Object.entries(REGRESSIONS).flatMap(([generator, seeds]) =>
   seeds.map((seed) => planOf(seed, Number(generator))),

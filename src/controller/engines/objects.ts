@@ -3,7 +3,7 @@
  * names the observed object as its precondition. An object that the API server stores in another form than it was sent is taken
  * back: its schema is too old, and a field that it drops could make a rule mean something else.
  */
-import type { KubeObject } from '../../api/meta.ts';
+import type { KubeObject, ObjectMeta } from '../../api/meta.ts';
 import { LABEL_MANAGED_BY, MANAGER } from '../../api/names.ts';
 import { projectKeyOnly } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
@@ -30,7 +30,7 @@ export interface EngineKind {
   /** The first version of the engine whose kind has all fields that are written. */
   readonly since: string;
   /** The part of a foreign object that is kept beside its name and namespace; absent: none. */
-  readonly foreignPart?: (object: KubeObject) => object;
+  readonly foreignPart?: (object: KubeObject) => object & { readonly metadata?: Partial<ObjectMeta> };
 }
 
 /** `unknown`: the objects have not been listed yet. */
@@ -141,12 +141,12 @@ export class EngineObjects {
     return this.#isSynced ? AVAILABLE : UNKNOWN;
   }
 
-  /** All objects of the namespace, '' for a kind of the cluster; of a foreign one only the name. */
+  /** All objects of the namespace, '' for a kind of the cluster; of a foreign one only the part that is kept. */
   in(namespace: string): KubeObject[] {
     return [...this.#store.byNamespace(namespace)].map(({ object }) => object);
   }
 
-  /** All objects; of a foreign one only name and namespace. */
+  /** All objects; of a foreign one only the part that is kept. */
   *all(): Generator<KubeObject, void, undefined> {
     for (const { object } of this.#store.values()) yield object;
   }
@@ -201,13 +201,10 @@ export class EngineObjects {
       labels[LABEL_MANAGED_BY] === MANAGER ||
       ownerReferences.some(isProfileReference) ||
       this.#owners.has(uid);
-    const object = isOwn
-      ? { ...rest, metadata: kept }
-      : {
-          ...this.#kind.foreignPart?.(raw as KubeObject),
-          metadata: { name, ...(namespace !== undefined && { namespace }) },
-        };
-    return { ...projectKeyOnly(raw), object };
+    if (isOwn) return { ...projectKeyOnly(raw), object: { ...rest, metadata: kept } };
+    const part = this.#kind.foreignPart?.(raw as KubeObject);
+    const named = { ...part?.metadata, name, ...(namespace !== undefined && { namespace }) };
+    return { ...projectKeyOnly(raw), object: { ...part, metadata: named } };
   }
 
   #failed(error: unknown): void {
@@ -237,7 +234,9 @@ export class EngineObjects {
   /** The object that a plan has observed, as an earlier step of the same plan left it. */
   #current(observed: KubeObject): KubeObject {
     const object = this.#store.get(keyOf(observed))?.object;
-    return object?.metadata.uid === observed.metadata.uid && object !== undefined ? object : observed;
+    const { uid } = observed.metadata;
+    // An object that an earlier step has created had no uid when the plan was made.
+    return object !== undefined && (uid === undefined || object.metadata.uid === uid) ? object : observed;
   }
 
   /**

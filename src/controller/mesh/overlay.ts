@@ -10,12 +10,15 @@ import { type NamespaceItem, PODS } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
 import { type Identities, identifiedNamespaces } from '../../engines/istio/authorization.ts';
 import { pastSidecars, pastZtunnel, planMutualTLS, rulesOutOfMesh } from '../../engines/istio/mutual-tls.ts';
+import { isolationPart } from '../../engines/istio/isolation.ts';
 import {
   type AuthorizationMode,
+  type OverlayContext,
   type OverlayPlan,
   planAuthorization,
   planOverlay,
 } from '../../engines/istio/overlay.ts';
+import { isTransition } from '../../engines/istio/transition.ts';
 import type { ObjectStep } from '../../engines/object-step.ts';
 import { ApiError, isAborted, isForbidden, isNamespaceTerminating } from '../../kube/errors.ts';
 import type { Transport } from '../../kube/http/transport.ts';
@@ -66,7 +69,7 @@ const kindOf = (plural: string): EngineKind => ({
   // The first one with security.istio.io/v1.
   since: 'Istio 1.22',
 });
-const AUTHORIZATION = kindOf('authorizationpolicies');
+const AUTHORIZATION: EngineKind = { ...kindOf('authorizationpolicies'), foreignPart: isolationPart };
 const AUTHENTICATION = kindOf('peerauthentications');
 export const OVERLAY_KINDS: readonly EngineKind[] = [AUTHORIZATION, AUTHENTICATION];
 
@@ -76,7 +79,7 @@ interface Kinds {
 }
 
 interface Planned {
-  /** True if nothing may be written before NetworkPolicies have closed the tunnel, which a cover would open for every port. */
+  /** True if nothing may be written before NetworkPolicies have closed the tunnel: without its overlay it leads to every port. */
   readonly closesFirst: boolean;
   readonly widen: readonly (readonly [EngineObjects, ObjectStep])[];
   readonly narrow: readonly (readonly [EngineObjects, ObjectStep])[];
@@ -255,13 +258,13 @@ export class MeshOverlay {
     const mode = modeOf(facts, namespace);
     const hasTunnel = this.#tunnels.has(namespace.key);
     const access = hasTunnel
-      ? this.#planTunnels(namespace, kept, authorization)
+      ? this.#planTunnels(namespace, kept, { facts, authorization })
       : planAuthorization(
           authorization.in(namespace.key),
           { policies, modes: modesOf(mode === 'sidecars' ? profiles : []), kept, excepting },
           {
             identities: this.#identities(facts, this.#members),
-            ownerOf: (object) => authorization.ownerOf(object),
+            ...overlayContext(facts, authorization),
           },
         );
     const strict = new Set(
@@ -331,11 +334,11 @@ export class MeshOverlay {
   #planTunnels(
     namespace: NamespaceItem,
     kept: DesiredOverlay['kept'],
-    authorization: EngineObjects,
+    { facts, authorization }: { readonly facts: MeshConfiguration; readonly authorization: EngineObjects },
   ): OverlayPlan {
     const policies = this.#tunnels.overlay(namespace);
     if (policies === undefined) return { widen: [], narrow: [] };
-    const context = { ownerOf: (object: KubeObject) => authorization.ownerOf(object) };
+    const context = overlayContext(facts, authorization);
     return planOverlay(authorization.in(namespace.key), { policies, kept }, context);
   }
 
@@ -391,7 +394,9 @@ export class MeshOverlay {
       for (const object of [...authorization.all(), ...authentication.all()]) {
         if (object.metadata.labels?.[LABEL_MANAGED_BY] !== MANAGER) continue;
         this.#namespaces.add(object.metadata.namespace ?? '');
-        if (!isTunnel(object)) identifiedNamespaces(object).forEach((each) => this.#members.remember(each));
+        // A transition policy may stand for permits of a tunnel.
+        if (!isTunnel(object) && !isTransition(object))
+          identifiedNamespaces(object).forEach((each) => this.#members.remember(each));
       }
     }
     this.planAgain();
@@ -401,6 +406,14 @@ export class MeshOverlay {
 
 function stepsOf(objects: EngineObjects, steps: readonly ObjectStep[]): Planned['widen'] {
   return steps.map((step) => [objects, step] as const);
+}
+
+function overlayContext(facts: MeshConfiguration, authorization: EngineObjects): OverlayContext {
+  const roots = new Set(facts.controlPlanes.map(({ rootNamespace }) => rootNamespace));
+  return {
+    ownerOf: (object) => authorization.ownerOf(object),
+    meshWide: [...roots].flatMap((root) => authorization.in(root)),
+  };
 }
 
 function ownedIn(objects: EngineObjects, namespace: string): OwnedObjects {

@@ -11,7 +11,7 @@ import type { KubeObject } from '../../api/meta.ts';
 import { LABEL_PROFILE } from '../../api/names.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
-import { isOverlayCover, isTunnelDeny } from '../../engines/istio/ambient/objects.ts';
+import { isTunnelDeny } from '../../engines/istio/ambient/objects.ts';
 import type { Identities } from '../../engines/istio/authorization.ts';
 import { planMutualTLS } from '../../engines/istio/mutual-tls.ts';
 import {
@@ -21,6 +21,7 @@ import {
   planAuthorization,
   planOverlay,
 } from '../../engines/istio/overlay.ts';
+import { isTransition } from '../../engines/istio/transition.ts';
 import { isTunnel } from '../../policy/tunnels.ts';
 import type { DesiredOverlay } from '../mesh-support.ts';
 
@@ -57,23 +58,20 @@ export function planWithoutMesh(
   const owners = new Set([...ownersOf(authorization), ...ownersOf(authentication)]);
   const staying = owners.intersection(wanting);
   const isHalfDone = authorization.objects.some(
-    (each) => isOverlayCover(each) && !kept.has(authorization.ownerOf(each) ?? ''),
+    (each) => isTransition(each) && !kept.has(authorization.ownerOf(each) ?? ''),
   );
   if (profiles.length > 0 && staying.size === owners.size && !isHalfDone) return undefined;
   const modes = standingModes(authorization, profiles);
+  const context = { ownerOf: authorization.ownerOf, meshWide: 'unknown' } as const;
   const strict = new Set(profiles.filter(isStrict).map(({ metadata }) => metadata.name));
   const deny = policies.find((each) => isDenyOfAny(each, strict));
   return {
     access: hasTunnel(authorization)
-      ? planOverlay(
-          authorization.objects,
-          { policies: [], kept: modes.size > 0 ? staying : kept },
-          authorization,
-        )
+      ? planOverlay(authorization.objects, { policies: [], kept: modes.size > 0 ? staying : kept }, context)
       : planAuthorization(
           authorization.objects,
           { policies, modes, kept, excepting },
-          { ...authorization, identities: NO_IDENTITIES },
+          { ...context, identities: NO_IDENTITIES },
         ),
     tls: planMutualTLS(authentication.objects, { deny, isPossible: false, kept }, authentication),
     stays: modes.size > 0,

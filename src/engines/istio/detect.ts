@@ -80,8 +80,8 @@ function judged({ injector, configuration }: InjectorEvidence): MeshControlPlane
 
 /** The control planes, each once: tags of a revision have webhook configurations of their own. */
 function merged(found: readonly MeshControlPlane[]): MeshControlPlane[] {
-  const key = ({ service, port, metricsPorts, trustDomain }: MeshControlPlane) =>
-    JSON.stringify([service, port, metricsPorts, trustDomain]);
+  const key = ({ service, port, metricsPorts, trustDomain, rootNamespace }: MeshControlPlane) =>
+    JSON.stringify([service, port, metricsPorts, trustDomain, rootNamespace]);
   return [...Map.groupBy(found, key).values()].flatMap(([first, ...more]) =>
     first === undefined ? [] : [{ ...first, injects: [first, ...more].flatMap(({ injects }) => injects) }],
   );

@@ -32,7 +32,7 @@ export function controlPlaneOf(
 ): MeshControlPlane | string {
   const config = parsed(text);
   if (typeof config === 'string') return config;
-  const { trustDomain, defaultConfig } = config;
+  const { trustDomain, defaultConfig, rootNamespace } = config;
   const proxy = isRecord(defaultConfig) ? defaultConfig : {};
   const address = proxy['discoveryAddress'];
   const found = typeof address === 'string' ? ADDRESS.exec(address)?.groups : undefined;
@@ -46,6 +46,7 @@ export function controlPlaneOf(
     port: port === undefined ? DISCOVERY_PORT : Number(port),
     metricsPorts: [typeof status === 'number' ? status : STATUS_PORT, ENVOY_METRICS_PORT],
     trustDomain: typeof trustDomain === 'string' && trustDomain !== '' ? trustDomain : 'cluster.local',
+    rootNamespace: namedRoot(rootNamespace),
   };
 }
 
@@ -60,8 +61,11 @@ export const ROOT_NAMESPACE = 'istio-system';
 export function rootNamespaceOf(text: string): string | undefined {
   const config = parsed(text);
   if (typeof config === 'string') return undefined;
-  const { rootNamespace } = config;
-  return typeof rootNamespace === 'string' && rootNamespace !== '' ? rootNamespace : ROOT_NAMESPACE;
+  return namedRoot(config['rootNamespace']);
+}
+
+function namedRoot(name: unknown): string {
+  return typeof name === 'string' && name !== '' ? name : ROOT_NAMESPACE;
 }
 
 /** The configuration, or why it can't be read. */

@@ -5,9 +5,10 @@
  * desired NetworkPolicies for ingress, whichever profile they are of, so it allows what they allow. `widen` comes before the plan of
  * the NetworkPolicies, and `narrow` after it. At every prefix of the three together,
  *   I1 never wider: the NetworkPolicies hold, and the overlay allows what it allowed before or is to allow;
- *   I2 never cut:   the overlay allows what the observed and what the desired NetworkPolicies allow.
- * The first policy that selects a workload isolates it. So a cover, which allows everything, stands while the overlay begins or
- * ends: created first, deleted last.
+ *   I2 never cut:   the overlay allows all that it allowed before and goes on to allow.
+ * An overlay may be coarser than its NetworkPolicies, so it needs them to be in place: it begins within `narrow`, and ends within
+ * `widen`. Killed in the middle, it never stands alone. The first policy that selects a pod isolates it: transition policies
+ * (`transition.ts`) stand meanwhile.
  */
 import type { KubeObject, ObjectMeta } from '../../api/meta.ts';
 import {
@@ -15,12 +16,9 @@ import {
   ANNOTATION_DIGESTS,
   ANNOTATION_RULES,
   LABEL_EXCEPTION,
-  LABEL_MANAGED_BY,
   LABEL_PROFILE,
   LABEL_ROLE,
-  MANAGER,
   OWN_LABELS,
-  transitionName,
 } from '../../api/names.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';
 import { formatNotes } from '../../policy/notes.ts';
@@ -29,21 +27,32 @@ import { updatedMetadata } from '../../policy/planning/updated-metadata.ts';
 import { isolates, isProfileReference } from '../../policy/semantics/normalize.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
 import type { ObjectStep } from '../object-step.ts';
-import { withDigests, writtenRules } from '../digests.ts';
-import { isOverlayCover, isTunnelDeny } from './ambient/objects.ts';
+import { withDigests } from '../digests.ts';
+import { isTunnelDeny } from './ambient/objects.ts';
 import {
   authorizationRules,
   type Identities,
   matchLabelsOf,
   type NotedAuthorization,
 } from './authorization.ts';
+import { formOf, includesLabels, type Isolation, isolationOf } from './isolation.ts';
 import {
   ANNOTATION_DRY_RUN,
   type AuthorizationPolicy,
   type AuthorizationRule,
   type AuthorizationSpec,
+  MAX_ITEMS,
   SECURITY_API_VERSION,
 } from './policy.ts';
+import {
+  bridgeFor,
+  compareLives,
+  distinctRules,
+  isOverlayCover,
+  isTransition,
+  type OwnerOf,
+  transitionPolicies,
+} from './transition.ts';
 
 export type AuthorizationMode = 'Enforce' | 'Audit';
 
@@ -58,31 +67,32 @@ export interface DesiredAuthorization {
   readonly excepting?: ReadonlySet<string>;
 }
 
-/**
- * `narrow` follows a new plan, made once `widen` and the plan of the NetworkPolicies are carried out: it deletes the cover that `widen`
- * has created.
- */
+/** `narrow` follows a new plan, made once `widen` and the plan of the NetworkPolicies are carried out. */
 export interface OverlayPlan {
   readonly widen: readonly ObjectStep[];
   readonly narrow: readonly ObjectStep[];
 }
 
-export interface OverlayPlanContext {
-  readonly identities: Identities;
-  /** The profile that owns an observed object; undefined for a foreign one. */
-  readonly ownerOf: (object: KubeObject) => string | undefined;
+export interface OverlayContext {
+  readonly ownerOf: OwnerOf;
+  /** The AuthorizationPolicies for the pods of all namespaces. `unknown`: they may isolate any pod. */
+  readonly meshWide: readonly KubeObject[] | 'unknown';
 }
 
-/** @param observed all AuthorizationPolicies of the namespace; of foreign ones the name is enough */
+export interface OverlayPlanContext extends OverlayContext {
+  readonly identities: Identities;
+}
+
+/** @param observed all AuthorizationPolicies of the namespace; of foreign ones the part that `isolationPart` keeps is enough */
 export function planAuthorization(
   observed: readonly KubeObject[],
   desired: DesiredAuthorization,
-  { identities, ownerOf }: OverlayPlanContext,
+  { identities, ...context }: OverlayPlanContext,
 ): OverlayPlan {
   const { kept, excepting } = desired;
-  const keptMode = modeOfKept(observed, kept, ownerOf);
+  const keptMode = modeOfKept(observed, kept, context.ownerOf);
   const policies = authorizationPolicies({ ...desired, keptMode }, identities);
-  return planOverlay(observed, { policies, kept, ...(excepting && { excepting }) }, { ownerOf });
+  return planOverlay(observed, { policies, kept, ...(excepting && { excepting }) }, context);
 }
 
 export interface DesiredOverlayObjects {
@@ -96,13 +106,67 @@ export interface DesiredOverlayObjects {
 /** Like `planAuthorization`, for policies that are made already. */
 export function planOverlay(
   observed: readonly KubeObject[],
-  { policies, kept, excepting = new Set() }: DesiredOverlayObjects,
-  { ownerOf }: Pick<OverlayPlanContext, 'ownerOf'>,
+  desired: DesiredOverlayObjects,
+  { ownerOf, meshWide }: OverlayContext,
 ): OverlayPlan {
+  const { own, others, taken, wanted } = divided(observed, desired, ownerOf);
+  const beside = [
+    ...others.map(isolationOf),
+    ...(meshWide === 'unknown' ? (['unclear'] as const) : meshWide.map(isolationOf)),
+  ];
+  const before = [...beside, ...[...own.values()].map(isolationOf)];
+  const after = [...beside, ...wanted.map(isolationOf)];
+  const { add, remove, bridged, beginning, ceasing } = objectChanges(own, wanted);
+  const standing = (policies: readonly AuthorizationPolicy[]) =>
+    policies.flatMap((each) => missing(each, own, taken));
+  const first = standing(transitionPolicies(beginning, before, ownerOf));
+  // Under a cover that is left, pods are open until the end.
+  const last = [...own.values()].some(isOverlayCover)
+    ? []
+    : standing(transitionPolicies(ceasing, after, ownerOf));
+  const bridges = standing(bridged.map((each) => bridgeFor(each, ownerOf))).map(creation);
+  const leftOver = [...own.values()].filter(isTransition);
+  const [growing, begun] = divide([...bridges, ...add], (step) => areIsolated(step, 'after', before));
+  const made = [
+    ...first,
+    ...begun.filter((step) => bridges.includes(step)).map((step) => objectOf(step, 'after')),
+  ];
+  const [shrinking, ended] = divide(remove, (step) => areIsolated(step, 'before', after));
+  const [late, early] = divide(leftOver.map(deletion), (step) => areIsolated(step, 'before', after));
+  return {
+    widen: [
+      ...inOrder(growing, 'add'),
+      ...last.map(creation),
+      ...inOrder([...ended, ...early, ...last.map(deletion)], 'remove'),
+    ],
+    narrow: [
+      ...first.map(creation),
+      ...inOrder(begun, 'add'),
+      ...inOrder(shrinking, 'remove'),
+      ...[...late, ...made.map(deletion)].sort(byLife),
+    ],
+  };
+}
+
+interface Divided {
+  /** The objects that may change, by name. */
+  readonly own: ReadonlyMap<string, KubeObject>;
+  /** Foreign objects, and those that stay as they are. */
+  readonly others: readonly KubeObject[];
+  /** The names of these. */
+  readonly taken: ReadonlySet<string>;
+  readonly wanted: readonly AuthorizationPolicy[];
+}
+
+function divided(
+  observed: readonly KubeObject[],
+  { policies, kept, excepting = new Set() }: DesiredOverlayObjects,
+  ownerOf: OwnerOf,
+): Divided {
   const isKept = observed.some((each) => isKeptDeny(each, kept, ownerOf));
   const stays = isKept || policies.some(isEnforcedDeny);
   const own = new Map<string, KubeObject>();
-  const taken = new Set<string>();
+  const others: KubeObject[] = [];
   const keptNames = new Set<string>();
   for (const object of observed) {
     const { name } = object.metadata;
@@ -110,22 +174,52 @@ export function planOverlay(
     const isEnding = owner !== undefined && excepting.has(owner) && isOfException(object);
     if (owner !== undefined && kept.has(owner) && !isEnding && canStay(object, stays)) keptNames.add(name);
     else if (owner !== undefined) own.set(name, object);
-    if (!own.has(name)) taken.add(name);
+    if (!own.has(name)) others.push(object);
   }
+  const taken = new Set(others.map(({ metadata }) => metadata.name));
   const wanted = policies
     .filter((policy) => !kept.has(ownerOf(policy) ?? '') || !keptNames.has(policy.metadata.name))
     .map((policy) => withFreeName(policy, taken));
-  // A permit of a tunnel without the policy that restricts is what somebody else has left of an overlay.
-  const begins = isKept || [...own.values()].some((each) => isEnforcedDeny(each) || isTunnel(each));
-  const steps = planObjects(own, wanted);
-  const covers = [...own.values()].filter(isOverlayCover);
-  const source = wanted[0] ?? [...own.values()][0];
-  if (source === undefined || (begins === stays && covers.length === 0)) return steps;
-  const object = withFreeName(coverFor(source), taken);
-  return {
-    widen: covers.length > 0 ? steps.widen : [{ verb: 'create', object }, ...steps.widen],
-    narrow: [...steps.narrow, ...covers.map((before) => ({ verb: 'delete' as const, before }))],
-  };
+  return { own, others, taken, wanted };
+}
+
+/** The steps for which `test` is true, and the others. */
+function divide<T>(steps: readonly T[], test: (step: T) => boolean): [T[], T[]] {
+  return [steps.filter(test), steps.filter((step) => !test(step))];
+}
+
+/** True if the policies of `isolations` isolate all pods of the step's policy, in its form before or after the step. */
+function areIsolated(step: ObjectStep, form: 'before' | 'after', isolations: readonly Isolation[]): boolean {
+  const labels = formOf(objectOf(step, form))?.labels;
+  return (
+    labels === undefined ||
+    isolations.some((each) => typeof each !== 'string' && includesLabels(labels, each))
+  );
+}
+
+/** The object before or after a step; if there is none, the other one. */
+function objectOf(step: ObjectStep, form: 'before' | 'after'): KubeObject {
+  if (step.verb === 'update') return form === 'before' ? step.before : step.object;
+  return step.verb === 'create' ? step.object : step.before;
+}
+
+/** The transition policy under a free name, unless it is there already. */
+function missing(
+  policy: AuthorizationPolicy,
+  own: ReadonlyMap<string, KubeObject>,
+  taken: ReadonlySet<string>,
+): AuthorizationPolicy[] {
+  const changed = [...own.values()].filter((each) => isTransition(each) && !isSame(each, digested(policy)));
+  const named = withFreeName(policy, new Set([...taken, ...changed.map(({ metadata }) => metadata.name)]));
+  return own.has(named.metadata.name) ? [] : [named];
+}
+
+function creation(policy: AuthorizationPolicy): ObjectStep {
+  return { verb: 'create', object: digested(policy) };
+}
+
+function deletion(before: KubeObject): ObjectStep {
+  return { verb: 'delete', before };
 }
 
 /**
@@ -147,7 +241,7 @@ export function authorizationPolicies(
     const mode = isDenyOf(policy, modes);
     return mode === undefined
       ? []
-      : [objectOf(policy.metadata, { spec: {}, isEnforced: mode === 'Enforce' })];
+      : [policyOf(policy.metadata, { spec: {}, isEnforced: mode === 'Enforce' })];
   });
   if (denies.length === 0 && keptMode === undefined) return [];
   const allows = policies.flatMap((policy) => {
@@ -160,7 +254,7 @@ export function authorizationPolicies(
       rules: [first.rule, ...more.map(({ rule }) => rule)],
     };
     const notes = formatNotes([first, ...more].map(({ note }) => note));
-    return [objectOf(policy.metadata, { spec, isEnforced, notes })];
+    return [policyOf(policy.metadata, { spec, isEnforced, notes })];
   });
   return [...denies, ...allows];
 }
@@ -178,7 +272,7 @@ function isDenyOf(
     : undefined;
 }
 
-function objectOf(
+function policyOf(
   { name, namespace, labels, ownerReferences }: ObjectMeta,
   { spec, isEnforced, notes }: { spec: AuthorizationSpec; isEnforced: boolean; notes?: string },
 ): AuthorizationPolicy {
@@ -200,81 +294,108 @@ function objectOf(
   };
 }
 
-/** Creates and unions before, final forms and deletions after. */
-function planObjects(
+interface ObjectChanges {
+  /** Creates and unions. */
+  readonly add: readonly ObjectStep[];
+  /** Final forms and deletions. */
+  readonly remove: readonly ObjectStep[];
+  /** Policies whose desired form another object has to carry until their observed form goes. */
+  readonly bridged: readonly AuthorizationPolicy[];
+  /** Desired forms of policies for pods that they did not isolate before. */
+  readonly beginning: readonly KubeObject[];
+  /** Observed forms of policies for pods that they do not isolate after. */
+  readonly ceasing: readonly KubeObject[];
+}
+
+/** The changes of single objects, but for observed transition policies, which only cease. */
+function objectChanges(
   own: ReadonlyMap<string, KubeObject>,
   wanted: readonly AuthorizationPolicy[],
-): OverlayPlan {
-  const widen: ObjectStep[] = [];
-  const narrow: ObjectStep[] = [];
-  const names = new Set(wanted.map(({ metadata }) => metadata.name));
+): ObjectChanges {
+  const add: ObjectStep[] = [];
+  const remove: ObjectStep[] = [];
+  const beginning: KubeObject[] = [];
+  const ceasing: KubeObject[] = [];
+  const bridged: AuthorizationPolicy[] = [];
   for (const policy of wanted) {
     const before = own.get(policy.metadata.name);
-    if (before === undefined) {
-      widen.push({ verb: 'create', object: digested(policy) });
-      continue;
-    }
-    const final = updated(policy, before);
-    if (isSame(before, final)) continue;
-    const union = unionOf(before, policy);
-    const isUnion = union === undefined || canonicalJSON(union) === canonicalJSON(policy.spec);
-    // The object that loses rules, or turns from a dry run's into an enforced one, or back, under a cover.
-    if (isUnion) widen.push({ verb: 'update', object: final, before });
+    if (before === undefined || !isolatesSame(before, policy)) beginning.push(policy);
+    if (before === undefined) add.push(creation(policy));
     else {
-      if (canonicalJSON(union) !== canonicalJSON((before as Partial<AuthorizationPolicy>).spec))
-        widen.push({ verb: 'update', object: updated({ ...policy, spec: union }, before), before });
-      narrow.push({ verb: 'update', object: final, before });
+      if (!isolatesSame(before, policy)) ceasing.push(before);
+      const change = objectChange(before, policy);
+      add.push(...change.add);
+      remove.push(...change.remove);
+      if (change.isBridged) bridged.push(policy);
     }
   }
-  for (const [name, before] of own)
-    if (!names.has(name) && !isOverlayCover(before)) narrow.push({ verb: 'delete', before });
-  return { widen, narrow };
+  const names = new Set(wanted.map(({ metadata }) => metadata.name));
+  for (const [name, before] of own) {
+    if (names.has(name)) continue;
+    ceasing.push(before);
+    if (!isTransition(before)) remove.push(deletion(before));
+  }
+  return { add, remove, bridged, beginning, ceasing };
 }
 
-/**
- * A form that allows what both forms allow, or more, by the observed rules that are as they were written; undefined if these allow
- * nothing that could be cut.
- */
-function unionOf(before: KubeObject, { spec }: AuthorizationPolicy): AuthorizationSpec | undefined {
-  const observed =
-    (before as { spec?: { selector?: unknown; rules?: readonly AuthorizationRule[] } }).spec ?? {};
-  const { selector } = observed;
-  const isWritten = writtenRules(before) ?? (() => true);
-  const rules = (observed.rules ?? []).filter((rule) => isWritten({ frame: selector ?? null, rule }));
-  if (rules.length === 0 || isDryRun(before)) return undefined;
-  const own = 'rules' in spec ? spec.rules : [];
-  const [first, ...more] = distinct([...rules, ...own].map((rule) => ({ rule, note: undefined })));
-  if (first === undefined) return undefined;
-  const isSameSelector =
-    'rules' in spec && canonicalJSON(selector ?? null) === canonicalJSON(spec.selector ?? null);
-  return {
-    action: 'ALLOW',
-    ...(isSameSelector && 'rules' in spec && spec.selector && { selector: spec.selector }),
-    rules: [first.rule, ...more.map(({ rule }) => rule)],
-  };
+/** Policies with rules are added before those that only isolate, and removed after them; transition policies come last. */
+function inOrder(steps: readonly ObjectStep[], stage: 'add' | 'remove'): ObjectStep[] {
+  const formIn = (step: ObjectStep) => objectOf(step, stage === 'add' ? 'after' : 'before');
+  const [ruled, denying] = divide(steps, (step) => (formOf(formIn(step))?.rules ?? []).length > 0);
+  if (stage === 'add') return [...ruled, ...denying];
+  const [transitions, rules] = divide(ruled, (step) => isTransition(formIn(step)));
+  return [...denying, ...rules, ...transitions.sort(byLife)];
 }
 
-/** Rules by what they allow, in an order of their own: an object with the same rules is the same. */
+/** Steps that delete transition policies, in the order in which they can be deleted. */
+function byLife(a: ObjectStep, b: ObjectStep): number {
+  return compareLives(objectOf(a, 'before'), objectOf(b, 'before'));
+}
+
+interface ObjectChange {
+  readonly add: readonly ObjectStep[];
+  readonly remove: readonly ObjectStep[];
+  /** True if another object has to carry the desired form until the observed form goes. */
+  readonly isBridged: boolean;
+}
+
+function objectChange(before: KubeObject, policy: AuthorizationPolicy): ObjectChange {
+  const final: ObjectStep = { verb: 'update', object: updated(policy, before), before };
+  if (isSame(before, final.object)) return { add: [], remove: [], isBridged: false };
+  const [observed, desired] = [formOf(before), formOf(policy)];
+  // A policy that isolates nobody yet begins; one that is to isolate nobody ceases.
+  if (observed === undefined) return { add: [final], remove: [], isBridged: false };
+  if (desired === undefined) return { add: [], remove: [final], isBridged: false };
+  const rules = distinctRules([...observed.rules, ...desired.rules]);
+  if (!isolatesSame(before, policy) || rules.length > MAX_ITEMS)
+    return { add: [], remove: [final], isBridged: true };
+  if (rules.length === distinctRules(desired.rules).length)
+    return { add: [final], remove: [], isBridged: false };
+  const union = updated({ ...policy, spec: withRules(policy.spec, rules) }, before);
+  const isObserved = rules.length === distinctRules(observed.rules).length;
+  const add: ObjectStep[] = isObserved ? [] : [{ verb: 'update', object: union, before }];
+  return { add, remove: [final], isBridged: false };
+}
+
+/** True if both policies isolate the same pods. */
+function isolatesSame(a: KubeObject, b: KubeObject): boolean {
+  const [one, other] = [formOf(a), formOf(b)];
+  return (
+    one !== undefined && other !== undefined && canonicalJSON(one.labels) === canonicalJSON(other.labels)
+  );
+}
+
+function withRules(spec: AuthorizationSpec, rules: readonly AuthorizationRule[]): AuthorizationSpec {
+  const [first, ...more] = rules;
+  if (first === undefined) return spec;
+  const selector = 'selector' in spec ? spec.selector : undefined;
+  return { action: 'ALLOW', ...(selector && { selector }), rules: [first, ...more] };
+}
+
+/** Rules, each once, in an order of their own: an object with the same rules is the same. */
 function distinct(rules: readonly NotedAuthorization[]): NotedAuthorization[] {
   const byText = new Map(rules.map((each) => [canonicalJSON(each.rule), each]));
   return [...byText].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each);
-}
-
-/** Allows everything in the namespace, for the profile that the object is of. */
-function coverFor({ metadata }: KubeObject): AuthorizationPolicy {
-  const { namespace, labels = {}, ownerReferences } = metadata;
-  const profile = labels[LABEL_PROFILE] ?? '';
-  return {
-    apiVersion: SECURITY_API_VERSION,
-    kind: 'AuthorizationPolicy',
-    metadata: {
-      name: transitionName(profile, 'mesh'),
-      ...(namespace !== undefined && { namespace }),
-      labels: { [LABEL_MANAGED_BY]: MANAGER, [LABEL_PROFILE]: profile, [LABEL_ROLE]: 'transition' },
-      ...(ownerReferences && { ownerReferences }),
-    },
-    spec: { action: 'ALLOW', rules: [{}] },
-  };
 }
 
 function isDryRun({ metadata }: KubeObject): boolean {
@@ -300,11 +421,7 @@ function isDeny(object: KubeObject & { readonly spec?: unknown }): boolean {
   return canonicalJSON(object.spec ?? {}) === '{}' || isTunnelDeny(object);
 }
 
-function isKeptDeny(
-  object: KubeObject,
-  kept: ReadonlySet<string>,
-  ownerOf: OverlayPlanContext['ownerOf'],
-): boolean {
+function isKeptDeny(object: KubeObject, kept: ReadonlySet<string>, ownerOf: OwnerOf): boolean {
   const owner = ownerOf(object);
   return owner !== undefined && kept.has(owner) && isEnforcedDeny(object);
 }
@@ -321,7 +438,7 @@ function canStay(object: KubeObject, isEnforced: boolean): boolean {
 function modeOfKept(
   observed: readonly KubeObject[],
   kept: ReadonlySet<string>,
-  ownerOf: OverlayPlanContext['ownerOf'],
+  ownerOf: OwnerOf,
 ): AuthorizationMode | undefined {
   if (observed.some((each) => isKeptDeny(each, kept, ownerOf))) return 'Enforce';
   const isAudited = observed.some((each) => isDeny(each) && isDryRun(each) && kept.has(ownerOf(each) ?? ''));

@@ -28,7 +28,7 @@ import { EVERYTHING, selectorKey } from '../semantics/selector.ts';
 /** Most covers of one direction; more are needed only beside many foreign policies that select by several labels. */
 const MAX_COVERS = 32;
 /** Most bridges of overlaps in one direction; more are needed only by rules that select pods by many labels of different keys. */
-const MAX_OVERLAPS = 256;
+export const MAX_OVERLAPS = 256;
 
 /** The pods that other policies do not isolate can't be covered by few enough policies. */
 export class PlanTooComplexError extends Error {
@@ -175,7 +175,7 @@ interface Bridge {
 /** A bridge for each overlap, with all that its policies allow in the direction. */
 function bridgesOf({ direction, without, policies }: Change): Bridge[] {
   if (without.some(({ spec }) => isolatesAll(spec, direction))) return [];
-  const overlaps = overlapsOf(policies, MAX_OVERLAPS);
+  const overlaps = overlapsOf(policies, ({ spec }) => spec.podSelector ?? EVERYTHING, MAX_OVERLAPS);
   if (overlaps === undefined)
     throw new PlanTooComplexError(
       `the ${direction} rules select pods by so many label combinations that they cannot be switched without cutting some; ` +
@@ -184,7 +184,7 @@ function bridgesOf({ direction, without, policies }: Change): Bridge[] {
   return overlaps.map((overlap) => ({ size: overlap.policies.size, policy: bridgeOver(overlap, direction) }));
 }
 
-function bridgeOver({ selector, policies }: Overlap, direction: PolicyType): NetworkPolicy {
+function bridgeOver({ selector, policies }: Overlap<NetworkPolicy>, direction: PolicyType): NetworkPolicy {
   const rules = [...policies].flatMap(({ spec }) => activeRules(spec, direction));
   const distinct = [...new Map(rules.map((rule) => [ruleKey(rule), rule])).values()];
   const spec = withRules({ podSelector: selector, policyTypes: [direction] }, direction, distinct);

@@ -78,7 +78,12 @@ function objectsOf(
     }),
   );
   const [authorizations, authentications] = [observed('AuthorizationPolicy'), observed('PeerAuthentication')];
-  const access = planAuthorization(authorizations, { policies, modes, kept }, { identities, ownerOf });
+  // What is written in the end depends on the names of foreign policies alone.
+  const named = authorizations.map((each) =>
+    ownerOf(each) === undefined ? { metadata: { name: each.metadata.name } } : each,
+  );
+  const context = { identities, ownerOf, meshWide: [] };
+  const access = planAuthorization(named, { policies, modes, kept }, context);
   const strict = new Set(
     profiles.filter(({ spec }) => spec.mesh?.mtls === 'Strict').map(({ metadata }) => metadata.name),
   );

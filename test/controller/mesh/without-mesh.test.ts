@@ -52,18 +52,22 @@ const isolating = (owner: string): NetworkPolicy[] =>
     },
   ] as NetworkPolicy[];
 
-/** The writes as `VERB NAME`, in their order; undefined if everything stays. */
-function writes(objects: readonly KubeObject[], desired: Partial<DesiredOverlay>): string[] | undefined {
+function plans(objects: readonly KubeObject[], desired: Partial<DesiredOverlay>) {
   const ownerOf = ({ metadata }: KubeObject) => metadata.labels?.[LABEL_PROFILE];
-  const plans = planWithoutMesh(
+  return planWithoutMesh(
     { objects, ownerOf },
     { objects: [], ownerOf },
     { policies: [], profiles: [], kept: new Set(), excepting: new Set(), ...desired },
     () => false,
   );
+}
+
+/** The writes as `VERB NAME`, in their order; undefined if everything stays. */
+function writes(objects: readonly KubeObject[], desired: Partial<DesiredOverlay>): string[] | undefined {
+  const { access } = plans(objects, desired) ?? {};
   return (
-    plans &&
-    [...plans.access.widen, ...plans.access.narrow].map(
+    access &&
+    [...access.widen, ...access.narrow].map(
       (step) => `${step.verb} ${(step.verb === 'create' ? step.object : step.before).metadata.name}`,
     )
   );
@@ -79,16 +83,15 @@ describe('overlay of a namespace without a mesh', () => {
 
   it('begins for no profile', () => {
     assert.equal(writes([], stays), undefined);
-    const steps = writes([allow('p'), deny('q')], stays);
-    assert.deepEqual(steps?.slice(1), ['delete p.ingress', 'delete q.default-deny']);
-    assert.match(steps[0] ?? '', /^create p\.transition\./);
+    assert.deepEqual(writes([allow('p'), deny('q')], stays), ['delete q.default-deny', 'delete p.ingress']);
   });
 
   it('loses the objects of a profile that leaves, once others tell its peers by ports alone', () => {
     assert.deepEqual(writes([deny('p'), allow('p'), deny('q'), allow('q')], stays), [
       'update p.ingress',
-      'update p.ingress',
+      'update p.default-deny',
       'delete q.default-deny',
+      'update p.ingress',
       'delete q.ingress',
     ]);
   });
@@ -96,13 +99,28 @@ describe('overlay of a namespace without a mesh', () => {
   it('loses the cover of a plan that was half carried out', () => {
     const cover = object('p.transition.mesh', 'p', { rules: [{}] }, { [LABEL_ROLE]: 'transition' });
     const steps = writes([deny('p'), allow('p'), cover], stays);
-    assert.deepEqual(steps, ['update p.ingress', 'update p.ingress', 'delete p.transition.mesh']);
+    assert.deepEqual(steps, [
+      'update p.ingress',
+      'update p.default-deny',
+      'update p.ingress',
+      'delete p.transition.mesh',
+    ]);
   });
 
-  it('ends under a cover if nobody asks for it', () => {
-    const steps = writes([deny('q'), allow('q')], {});
-    assert.deepEqual(steps?.slice(1), ['delete q.default-deny', 'delete q.ingress']);
+  const other = object('q.other', 'q', { action: 'ALLOW', rules: [{}] });
+
+  it('ends under a bridge if nobody asks for it, as foreign policies of the mesh are not known', () => {
+    const steps = writes([deny('q'), allow('q'), other], {});
+    assert.deepEqual(steps?.slice(1, -1), ['delete q.default-deny', 'delete q.ingress', 'delete q.other']);
     assert.match(steps[0] ?? '', /^create q\.transition\./);
+    assert.match(steps.at(-1) ?? '', /^delete q\.transition\./);
+  });
+
+  it('loses the bridge of a plan that was half carried out', () => {
+    const [step] = plans([deny('q'), allow('q'), other], {})?.access.widen ?? [];
+    assert.ok(step?.verb === 'create');
+    const steps = writes([deny('p'), allow('p'), step.object], stays);
+    assert.equal(steps?.at(-1), `delete ${step.object.metadata.name}`);
   });
 
   it('loses the permits of a tunnel of a profile that leaves, and no others', () => {
@@ -115,6 +133,7 @@ describe('overlay of a namespace without a mesh', () => {
       policies: isolating('p'),
       profiles: [],
     });
-    assert.deepEqual(steps?.slice(1), ['delete p.tunnel', 'delete q.default-deny', 'delete q.tunnel']);
+    assert.deepEqual(steps?.slice(1, -1), ['delete p.tunnel', 'delete q.default-deny', 'delete q.tunnel']);
+    assert.match(steps.at(-1) ?? '', /^delete .\.transition\./);
   });
 });

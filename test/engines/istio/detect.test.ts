@@ -29,6 +29,7 @@ describe('detection of Istio', () => {
       port: 15012,
       metricsPorts: [15020, 15090],
       trustDomain: 'shop.example',
+      rootNamespace: 'istio-system',
     });
     assert.equal(injects.length, 4);
   });

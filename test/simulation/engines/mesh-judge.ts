@@ -57,7 +57,8 @@ export function unmetOverlay(
   const identities = { trustDomain: 'cluster.local', isInMesh: isMember };
   const of = (kind: typeof AUTHORIZATION_POLICY) =>
     objects.filter((each) => each.kind === kind).map(({ object }) => object as KubeObject);
-  const access = planAuthorization(of(AUTHORIZATION_POLICY), { ...desired, modes }, { identities, ownerOf });
+  const context = { identities, ownerOf, meshWide: [] };
+  const access = planAuthorization(of(AUTHORIZATION_POLICY), { ...desired, modes }, context);
   const strict = asking
     .filter(({ spec }) => spec.mesh?.mtls === 'Strict')
     .map(({ metadata }) => metadata.name);

@@ -30,6 +30,7 @@ import {
   type Source as AuthorizationSource,
 } from '../policy.ts';
 import type { OwnEntrance, OwnPermit } from './choose.ts';
+import { isOverlayCover } from '../transition.ts';
 import { type Identity, type Ports, withName } from './passages.ts';
 
 /** Pods that the mesh does not carry connections for: on these, the tunnel's port is like any other. */
@@ -108,11 +109,6 @@ export const DENY_TUNNEL: AuthorizationPolicy['spec'] = {
   action: 'ALLOW',
   rules: [{ from: [{ source: { notPrincipals: ['*'] } }] }],
 };
-
-/** True if the object allows everything, while an overlay begins or ends. */
-export function isOverlayCover({ metadata }: KubeObject): boolean {
-  return metadata.labels?.[LABEL_ROLE] === 'transition';
-}
 
 /** True if the object restricts the connections through the tunnel. */
 export function isTunnelDeny({ spec }: KubeObject & { readonly spec?: unknown }): boolean {

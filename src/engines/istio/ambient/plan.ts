@@ -15,13 +15,13 @@ import { isolatesAll } from '../../../policy/planning/effect.ts';
 import { isTransitionalCover } from '../../../policy/planning/transition.ts';
 import { isolates } from '../../../policy/semantics/normalize.ts';
 import { type AuthorizationPolicy, SECURITY_API_VERSION } from '../policy.ts';
+import { isOverlayCover } from '../transition.ts';
 import { acceptanceFailure } from './acceptance.ts';
 import { type Choice, choose, type OwnEntrance } from './choose.ts';
 import {
   DENY_TUNNEL,
   type EntranceOwner,
   entrancesOf,
-  isOverlayCover,
   isTunnelDeny,
   permitPolicies,
   permitsOf,

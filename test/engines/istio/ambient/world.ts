@@ -193,7 +193,7 @@ export class AmbientNamespace {
 
   #overlay({ objects }: TunnelPlan) {
     const ownerOf = ({ metadata }: KubeObject) => metadata.labels?.['segmentation.dev/profile'];
-    return planOverlay(this.objects, { policies: objects, kept: new Set() }, { ownerOf });
+    return planOverlay(this.objects, { policies: objects, kept: new Set() }, { ownerOf, meshWide: [] });
   }
 
   /** Without the direction, where a peer without last known form would be cut off. */

@@ -231,8 +231,8 @@ const inMesh = (...names: string[]) => ({
         [[], true],
       ] as const) {
         const desired = { policies, modes: MODES, kept: new Set<string>() };
-        await carryOut(planAuthorization(objects, desired, { identities, ownerOf }).widen);
-        await carryOut(planAuthorization(objects, desired, { identities, ownerOf }).narrow);
+        await carryOut(planAuthorization(objects, desired, { identities, ownerOf, meshWide: [] }).widen);
+        await carryOut(planAuthorization(objects, desired, { identities, ownerOf, meshWide: [] }).narrow);
         await eventually(async () => assert.equal(await judge.connects(), isPlaintext), SOON);
       }
     } finally {
