@@ -36,5 +36,5 @@ USER 65532:65532
 EXPOSE 8080 8081
 # Memory: a young generation of 8 MB from the start instead of one that grows to 32 MB, a heap that at most doubles between
 # collections, one thread for V8's work in the background, less work for its compilers, whose memory is freed at once, and a
-# collection after all is compared: docs/decisions/0012-performance.md.
+# collection after all is compared: docs/decisions/0036-node-settings.md.
 ENTRYPOINT ["/nodejs/bin/node", "--min-semi-space-size=8", "--max-semi-space-size=8", "--heap-growing-percent=100", "--v8-pool-size=1", "--invocation-count-for-turbofan=12000", "--max-inlined-bytecode-size-cumulative=300", "--max-maglev-inlined-bytecode-size-cumulative=300", "--liftoff-only", "--no-maglev-destroy-on-background", "--expose-gc", "/app/operator.mjs"]
