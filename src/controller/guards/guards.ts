@@ -99,7 +99,11 @@ export class Guards implements Capability, GuardSupport {
     this.#objects = new GuardObjects({ ...options, onChange });
     const { staging } = carrier;
     this.#staged = staging && new StagedGuards({ ...options, staging, objects: this.#objects, onChange });
-    this.#writer = new GuardWriter({ ...options, objects: this.#objects });
+    this.#writer = new GuardWriter({
+      ...options,
+      objects: this.#objects,
+      stagedPriorities: (profile) => this.#staged?.prioritiesOfOthers(profile) ?? [],
+    });
     this.#foreign = new ForeignPolicies(options);
     // Guards are written in turn, so that no two profiles take the same priority.
     this.#queue = new KeyQueue({

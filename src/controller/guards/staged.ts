@@ -72,6 +72,12 @@ export class StagedGuards {
     return this.#own().filter((object) => this.#ownerOf(object) === profile);
   }
 
+  /** The priorities of the staged guards of all other profiles. */
+  prioritiesOfOthers(profile: string): number[] {
+    const others = this.#own().filter((object) => this.#ownerOf(object) !== profile);
+    return others.flatMap((each) => this.#read(each)?.priority ?? []);
+  }
+
   /** True if the profile has no staged guard, or none that can be deleted. */
   isReleased(profile: string): boolean {
     return (
@@ -165,10 +171,9 @@ export class StagedGuards {
   ): KubeObject | undefined {
     const { carrier, staging, objects, priorities } = this.#options;
     const { name } = profile.metadata;
-    const others = this.#own().filter((object) => this.#ownerOf(object) !== name);
     const guards = new Set([
       ...objects.others(name).flatMap((each) => carrier.rankOf(each)?.priority ?? []),
-      ...others.flatMap((each) => this.#read(each)?.priority ?? []),
+      ...this.prioritiesOfOthers(name),
     ]);
     const foreign = new Set(objects.foreign().flatMap(({ rank }) => rank?.priority ?? []));
     const observed = before && this.#read(before)?.priority;

@@ -38,6 +38,8 @@ export interface GuardWriterOptions {
   readonly transport: Transport;
   readonly clusterState: ClusterState;
   readonly objects: GuardObjects;
+  /** The priorities of the staged guards of other profiles: a guard that begins leaves them theirs. */
+  readonly stagedPriorities: (profile: string) => readonly number[];
 }
 
 export interface WriteContext {
@@ -204,11 +206,12 @@ export class GuardWriter {
   }
 
   #priorityFor(profile: string, present: KubeObject | undefined): number | undefined {
-    const { carrier, priorities, objects } = this.#options;
+    const { carrier, priorities, objects, stagedPriorities } = this.#options;
     const observed = present && carrier.read(present)?.priority;
     const guards = new Set(objects.others(profile).flatMap((each) => carrier.rankOf(each)?.priority ?? []));
-    const foreign = new Set(objects.foreign().flatMap(({ rank }) => rank?.priority ?? []));
-    return choosePriority(observed, { guards, foreign }, priorities);
+    const foreign = objects.foreign().flatMap(({ rank }) => rank?.priority ?? []);
+    const beside = new Set([...foreign, ...stagedPriorities(profile)]);
+    return choosePriority(observed, { guards, foreign: beside }, priorities);
   }
 
   #noPriority(): Standing {

@@ -16,7 +16,7 @@ export const GAP = 10;
  * The observed priority of a guard, if it lies in the range and no other guard has it; else the first free one. Undefined if
  * none is free.
  *
- * @param taken the priorities that other guards and foreign policies have
+ * @param taken the priorities that other guards have; and those of policies that a guard leaves theirs when it begins
  */
 export function choosePriority(
   observed: number | undefined,
