@@ -223,8 +223,8 @@ class Simulation {
     this.#network.rates = NO_FAULTS;
     this.#note('faults end');
     await this.#endBlindness();
-    // Only the list after the end of each watch finds lost events.
-    if (rates.lost > 0) await this.#advance(RELIST_MS);
+    // Only the list after the end of each watch finds lost events, and permissions that are gone.
+    if (rates.lost > 0 || this.#server.forbidden.size > 0) await this.#advance(RELIST_MS);
     await this.#converge();
     // An exception may have ended meanwhile, or begun anew by the clock of another leader.
     const mayWrite = isOutdated || this.#plan.hasExceptions || this.#isRefused || this.#isEngineUnclear;
