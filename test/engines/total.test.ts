@@ -138,7 +138,11 @@ function* states(start: State, target: Target, world: World): Generator<State, v
     ownerOf,
     kept: new Set(),
   });
-  const companions = companionsOf({ own: state.extensions.filter(isOurs), foreign: [] }, extensions, engine);
+  const companions = companionsOf(
+    { own: state.extensions.filter(isOurs), foreign: [], ofCluster: [] },
+    extensions,
+    engine,
+  );
   const { steps, widenAt, narrowAt } = plan(state.policies, compiled.policies, {
     hasPods: true,
     isOurs,

@@ -1,11 +1,13 @@
 /** The extensions of one engine: what its own policies carry, and the writes of each namespace, planned from the watched objects. */
 import type { KubeObject } from '../../api/meta.ts';
-import type { ExtensionEngine } from '../../engines/extensions/engine.ts';
+import type { NetworkPolicy } from '../../api/network-policy.ts';
+import type { ClusterState } from '../../cluster-state/state.ts';
+import type { ExtensionEngine, Isolation } from '../../engines/extensions/engine.ts';
 import { companionsOf } from '../../engines/extensions/companions.ts';
 import { planExtensions } from '../../engines/extensions/plan.ts';
 import type { ObjectStep } from '../../engines/object-step.ts';
 import type { EngineFacts } from '../../policy/extensions.ts';
-import type { UnknownIsolation } from '../../policy/planning/transition.ts';
+import type { UnknownForCovers, UnknownIsolation } from '../../policy/planning/transition.ts';
 import { shortList } from '../../util/list-text.ts';
 import {
   type DesiredExtensions,
@@ -25,13 +27,19 @@ export interface ExtensionsOptions extends EngineObjectsOptions {
 /** Created when the engine comes into force, and stopped when another one does. */
 export class Extensions {
   readonly #engine: ExtensionEngine;
+  readonly #clusterState: ClusterState;
   readonly #objects: EngineObjects;
+  /** The engine's policies of the cluster, which may isolate pods too; undefined if there are none. */
+  readonly #ofCluster: EngineObjects | undefined;
+  /** Namespaces in which a policy of the cluster hinders a transition. */
+  readonly #hindered = new Set<string>();
   /** The facts for the state, the same object each time: resolutions of peers are cached by it. */
   #known: { readonly state: ObjectsState; readonly facts: EngineFacts } | undefined;
 
   constructor(options: ExtensionsOptions) {
-    const { engine, onFacts, onDrift } = options;
+    const { engine, clusterState, onFacts, onDrift } = options;
     this.#engine = engine;
+    this.#clusterState = clusterState;
     const { foreign } = engine;
     const kind = { ...engine, ...(foreign && { foreignPart: foreign.part }) };
     this.#objects = new EngineObjects(kind, options, {
@@ -41,10 +49,20 @@ export class Extensions {
       },
       onDrift,
     });
+    if (foreign?.ofCluster === undefined) return;
+    const planHindered = () => {
+      for (const namespace of this.#hindered) onDrift(namespace);
+      this.#hindered.clear();
+    };
+    this.#ofCluster = new EngineObjects(
+      { ...engine, kind: foreign.ofCluster.kind, foreignPart: foreign.part, isOnlyRead: true },
+      options,
+      { onState: planHindered, onDrift: planHindered },
+    );
   }
 
-  stop(): Promise<void> {
-    return this.#objects.stop();
+  async stop(): Promise<void> {
+    await Promise.all([this.#objects.stop(), this.#ofCluster?.stop()]);
   }
 
   get failure(): string | undefined {
@@ -65,24 +83,42 @@ export class Extensions {
     return this.#engine.asPolicy === undefined || this.#objects.state.kind !== 'unknown';
   }
 
-  /** Policies of the cluster are not read; those of the namespace matter only to an engine whose own policies isolate. */
+  /** Policies of others matter only to an engine whose own policies isolate. */
   unknownIsolation(namespace: string): UnknownIsolation {
     const { foreign, kind } = this.#engine;
     if (foreign === undefined) return {};
-    const { state } = this.#objects;
-    if (state.kind === 'unknown') {
-      const message = `waiting to read ${kind.plural}.${kind.group}, which may isolate pods too`;
-      return { forCovers: { message, needsPerson: false } };
+    const unread = unreadOf(this.#objects, kind) ?? this.#unreadOfCluster();
+    if (unread !== undefined) {
+      this.#hindered.add(namespace);
+      return { forCovers: unread };
     }
-    if (state.kind === 'missing' && state.reason === 'NotInstalled')
-      return { forCovers: { message: state.message, needsPerson: true } };
-    const unclear = this.#foreignIn(namespace).filter((object) => foreign.isolation(object) === 'unclear');
-    if (unclear.length === 0) return {};
-    const names = shortList(unclear.map(({ metadata }) => `${namespace}/${metadata.name}`));
+    const unclear = this.#foreignIn(namespace)
+      .filter((object) => foreign.isolation(object) === 'unclear')
+      .map(({ metadata }) => `${namespace}/${metadata.name}`);
+    const ofCluster = this.#isolationsIn(namespace).filter(({ isolation }) => isolation === 'unclear');
+    if (unclear.length + ofCluster.length === 0) return {};
+    this.#hindered.add(namespace);
+    const names = shortList([...unclear, ...ofCluster.map(({ name }) => name)]);
     const message =
       `pods that ${names} may isolate would be opened for a moment, as no label selector says which they are: write its ` +
       'selector as terms with == and has(), joined by &&, or isolate the pods of the namespace by a NetworkPolicy';
     return { forCovers: { message, needsPerson: true } };
+  }
+
+  #unreadOfCluster(): UnknownForCovers | undefined {
+    const { ofCluster } = this.#engine.foreign ?? {};
+    return ofCluster && this.#ofCluster && unreadOf(this.#ofCluster, ofCluster.kind);
+  }
+
+  /** The pods of the namespace that each policy of the cluster isolates. */
+  #isolationsIn(namespace: string): { readonly name: string; readonly isolation: Isolation }[] {
+    const { ofCluster } = this.#engine.foreign ?? {};
+    const item = this.#clusterState.namespaces.get(namespace);
+    if (ofCluster === undefined || this.#ofCluster === undefined || item === undefined) return [];
+    return [...this.#ofCluster.all()].map((object) => ({
+      name: object.metadata.name,
+      isolation: ofCluster.isolation(object, item),
+    }));
   }
 
   #foreignIn(namespace: string): KubeObject[] {
@@ -99,7 +135,10 @@ export class Extensions {
     const { widen, narrow } = planExtensions(observed, policies, context);
     const own = observed.filter((object) => this.#ownerOf(object) !== undefined);
     const foreign = this.#foreignIn(namespace);
-    const companions = companionsOf({ own, foreign }, { widen, narrow }, this.#engine);
+    const ofCluster = this.#isolationsIn(namespace).flatMap(({ name, isolation }): NetworkPolicy[] =>
+      typeof isolation === 'object' ? [{ metadata: { name, namespace }, spec: isolation }] : [],
+    );
+    const companions = companionsOf({ own, foreign, ofCluster }, { widen, narrow }, this.#engine);
     const isolating = companions?.foreign.length ?? 0;
     if (own.length + widen.length + narrow.length + isolating === 0) return NOTHING_TO_WRITE;
     return {
@@ -126,4 +165,16 @@ export class Extensions {
       await send(() => this.#objects.write(step, signal));
     }
   }
+}
+
+/** Why the objects of a kind are not known; undefined if they are, or if there is no such kind. */
+function unreadOf(
+  { state }: EngineObjects,
+  { plural, group }: { readonly plural: string; readonly group: string },
+): UnknownForCovers | undefined {
+  if (state.kind === 'unknown')
+    return { message: `waiting to read ${plural}.${group}, which may isolate pods too`, needsPerson: false };
+  if (state.kind === 'missing' && state.reason === 'NotInstalled')
+    return { message: state.message, needsPerson: true };
+  return undefined;
 }

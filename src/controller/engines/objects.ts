@@ -29,6 +29,8 @@ export interface EngineKind {
   readonly component: string;
   /** The first version of the engine whose kind has all fields that are written. */
   readonly since: string;
+  /** True if the kind is read, and never written. */
+  readonly isOnlyRead?: true;
   /** The part of a foreign object that is kept beside its name and namespace; absent: none. */
   readonly foreignPart?: (object: KubeObject) => object & { readonly metadata?: Partial<ObjectMeta> };
 }
@@ -208,10 +210,11 @@ export class EngineObjects {
   }
 
   #failed(error: unknown): void {
-    const { component, kind } = this.#kind;
+    const { component, kind, isOnlyRead } = this.#kind;
     const before = JSON.stringify([this.#missing, this.failure]);
     if (isForbidden(error)) {
-      const message = `the operator may not write ${kind.plural}: kubectl apply -k ${component}`;
+      const verb = isOnlyRead === true ? 'read' : 'write';
+      const message = `the operator may not ${verb} ${kind.plural}: kubectl apply -k ${component}`;
       this.#missing = { kind: 'missing', reason: 'NotInstalled', message };
     } else if (isCollectionMissing(error)) {
       const message = `the API server does not serve ${kind.plural}.${kind.group}/${kind.version}`;

@@ -1,11 +1,12 @@
 /** Calico's NetworkPolicies as carriers of extensions. Pure. */
 import type { KubeObject } from '../../api/meta.ts';
-import { DIRECTIONS, type NetworkPolicySpec, type PolicyType } from '../../api/network-policy.ts';
+import type { NetworkPolicySpec } from '../../api/network-policy.ts';
 import { withRules } from '../../policy/semantics/normalize.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
 import { isRecord } from '../../util/is-record.ts';
 import type { ExtensionEngine, ExtensionFrame } from '../extensions/engine.ts';
 import { API_VERSION, compileExtension, KIND } from './compile.ts';
+import { clusterIsolationOf, isolatingPart, isolationOf } from './isolation.ts';
 import { labelSelectorOf } from './selector.ts';
 
 const [group = '', version = ''] = API_VERSION.split('/');
@@ -28,46 +29,15 @@ export const CALICO_EXTENSIONS: ExtensionEngine = {
   }),
   read: (object) => readObject(object),
   asPolicy: (object) => policyOf(object),
-  foreign: { part: foreignPart, isolation: isolationOf },
+  foreign: {
+    part: isolatingPart,
+    isolation: isolationOf,
+    ofCluster: {
+      kind: { group, version, plural: 'globalnetworkpolicies', namespaced: false },
+      isolation: clusterIsolationOf,
+    },
+  },
 };
-
-/** Names that begin so are those of NetworkPolicies of Kubernetes, the operator's own among them. */
-const KUBERNETES_PREFIX = 'knp.';
-
-interface IsolatingSpec {
-  readonly tier?: string;
-  readonly selector?: string;
-  readonly serviceAccountSelector?: string;
-  readonly types?: readonly PolicyType[];
-  readonly ingress?: readonly object[];
-  readonly egress?: readonly object[];
-}
-
-function specOf({ spec }: KubeObject & { spec?: unknown }): IsolatingSpec {
-  return isRecord(spec) ? spec : {};
-}
-
-function foreignPart(object: KubeObject): object {
-  const { tier, selector, serviceAccountSelector } = specOf(object);
-  return { spec: { tier, selector, serviceAccountSelector, types: typesOf(specOf(object)) } };
-}
-
-/** The pods of an object in the tier of NetworkPolicies: what none of its rules decides about is denied, as by NetworkPolicies. */
-function isolationOf(object: KubeObject): NetworkPolicySpec | 'none' | 'unclear' {
-  const spec = specOf(object);
-  const { tier = 'default', selector = 'all()', serviceAccountSelector = '' } = spec;
-  if (object.metadata.name.startsWith(KUBERNETES_PREFIX) || tier !== 'default') return 'none';
-  if (serviceAccountSelector !== '') return 'unclear';
-  const podSelector = labelSelectorOf(selector === '' ? 'all()' : selector);
-  return podSelector === undefined ? 'unclear' : { podSelector, policyTypes: typesOf(spec) };
-}
-
-/** Without types, an object isolates the directions in which it has rules; without rules, ingress. */
-function typesOf({ types = [], ingress = [], egress = [] }: IsolatingSpec): readonly PolicyType[] {
-  if (types.length > 0) return types;
-  if (egress.length === 0) return ['Ingress'];
-  return ingress.length === 0 ? ['Egress'] : DIRECTIONS;
-}
 
 /** Undefined if somebody added rules of the other direction, or anything else. */
 function readObject({ spec }: KubeObject & { spec?: unknown }) {

@@ -9,11 +9,13 @@ import type { ExtensionPlan } from './plan.ts';
 export interface ObservedCompanions {
   readonly own: readonly KubeObject[];
   readonly foreign: readonly KubeObject[];
+  /** Policies of the cluster that isolate pods of the namespace, as NetworkPolicies there. */
+  readonly ofCluster: readonly NetworkPolicy[];
 }
 
 /** The extensions of a namespace before and after their plan; undefined for an engine whose policies do not isolate. */
 export function companionsOf(
-  { own, foreign }: ObservedCompanions,
+  { own, foreign, ofCluster }: ObservedCompanions,
   { widen, narrow }: ExtensionPlan,
   engine: ExtensionEngine,
 ): Companions | undefined {
@@ -35,6 +37,7 @@ export function companionsOf(
   return {
     before: policies(own, asPolicy),
     after: policies(after.values(), asPolicy),
-    foreign: foreignObjects === undefined ? [] : policies(foreign, foreignObjects.isolation),
+    foreign:
+      foreignObjects === undefined ? [] : [...policies(foreign, foreignObjects.isolation), ...ofCluster],
   };
 }

@@ -1,5 +1,5 @@
 /** The interface of an engine whose own policies carry extensions. Each such engine implements it in its folder. Pure. */
-import type { KubeObject } from '../../api/meta.ts';
+import type { KubeObject, StringMap } from '../../api/meta.ts';
 import type { NetworkPolicySpec } from '../../api/network-policy.ts';
 import type { ExtensionKind, ExtensionPolicy } from '../../policy/extensions.ts';
 import type { RuleNote } from '../../policy/notes.ts';
@@ -28,9 +28,24 @@ export interface ExtensionEngine extends WritingEngine {
 export interface ForeignObjects {
   /** The fields by which an object isolates, so that `isolation` finds the same in this part. */
   readonly part: (object: KubeObject) => object;
-  /** A NetworkPolicy without rules that isolates the same pods. `none`: it isolates none; `unclear`: no label selector selects them. */
-  readonly isolation: (object: KubeObject) => NetworkPolicySpec | 'none' | 'unclear';
+  readonly isolation: (object: KubeObject) => Isolation;
+  /** The engine's policies of the cluster, which may isolate pods too; each is kept as its `part`. Absent: there are none. */
+  readonly ofCluster?: {
+    readonly kind: {
+      readonly group: string;
+      readonly version: string;
+      readonly plural: string;
+      readonly namespaced: false;
+    };
+    readonly isolation: (
+      object: KubeObject,
+      namespace: { readonly name: string; readonly labels: StringMap },
+    ) => Isolation;
+  };
 }
+
+/** A NetworkPolicy without rules that isolates the same pods. `none`: it isolates none; `unclear`: no label selector selects them. */
+export type Isolation = NetworkPolicySpec | 'none' | 'unclear';
 
 /** An object without its rules. It selects pods and has a direction. */
 export interface ExtensionFrame {

@@ -120,6 +120,50 @@ describe("extension as Calico's NetworkPolicy", () => {
     assert.equal(isolated({ selector: 'a || b' }), 'unclear');
     assert.equal(isolated({ selector: 'all()' }, 'knp.default.p.ingress'), 'none');
   });
+
+  it('of the cluster isolates the pods of the namespaces that it selects', () => {
+    const { part, ofCluster } = CALICO_EXTENSIONS.foreign ?? assert.fail();
+    const isolated = (spec: object) => {
+      const object = { metadata: { name: 'default.foreign' }, spec };
+      const isolation = ofCluster?.isolation ?? assert.fail();
+      const place = { name: 'shop', labels: { team: 'red' } };
+      assert.deepEqual(isolation({ ...object, ...part(object) }, place), isolation(object, place));
+      return isolation(object, place);
+    };
+    const all = { podSelector: {}, policyTypes: ['Ingress'] };
+    for (const spec of [
+      {},
+      { selector: 'all()', namespaceSelector: "team == 'red'" },
+      { namespaceSelector: "projectcalico.org/name in {'shop'}" },
+      {
+        selector:
+          "projectcalico.org/orchestrator == 'k8s' && projectcalico.org/namespace not in {'kube-system'}",
+      },
+      { selector: "pcns.team == 'red' && has(projectcalico.org/namespace)" },
+    ])
+      assert.deepEqual(isolated(spec), all, JSON.stringify(spec));
+    assert.deepEqual(isolated({ selector: "app == 'a' && pcns.team == 'red'", types: ['Egress'] }), {
+      podSelector: { matchExpressions: [{ key: 'app', operator: 'In', values: ['a'] }] },
+      policyTypes: ['Egress'],
+    });
+    for (const spec of [
+      { tier: 'platform' },
+      { namespaceSelector: "team != 'red'" },
+      { namespaceSelector: "team != 'red'", selector: 'a || b' },
+      { selector: "projectcalico.org/namespace == 'front' && app == 'a'" },
+      { selector: '!has(pcns.team)' },
+      { preDNAT: true },
+      { doNotTrack: true },
+    ])
+      assert.equal(isolated(spec), 'none', JSON.stringify(spec));
+    for (const spec of [
+      { selector: 'a || b' },
+      { serviceAccountSelector: "role == 'a'" },
+      { selector: "pcsa.role == 'a'" },
+      { namespaceSelector: 'team =' },
+    ])
+      assert.equal(isolated(spec), 'unclear', JSON.stringify(spec));
+  });
 });
 
 describe("label selector as Calico's", () => {

@@ -120,12 +120,54 @@ function isPeer({ serviceAccount, namespaces = [], podSelector = {} }: Peer, oth
   return namespaces.includes(other.namespace) && matches(podSelector, other.labels);
 }
 
-/** True if the profile means that the flow passes. */
+/** A GlobalNetworkPolicy of somebody else, which isolates pods of the namespace and allows nothing. */
+interface ForeignPolicy {
+  readonly app: 'web' | 'db' | undefined;
+  readonly direction: PolicyType;
+  readonly order: number;
+}
+const foreignPolicy = fc.option(
+  fc.record({
+    app: one<ForeignPolicy['app']>('web', 'db', undefined),
+    direction: one<PolicyType>('Ingress', 'Egress'),
+    order: one(900, 2000),
+  }),
+  { nil: undefined },
+);
+
+function objectOf({ app, direction, order }: ForeignPolicy): KubeObject & { readonly spec: object } {
+  const place = "projectcalico.org/namespace == 'shop'";
+  return {
+    apiVersion: 'projectcalico.org/v3',
+    kind: 'GlobalNetworkPolicy',
+    metadata: { name: 'default.foreign' },
+    spec: {
+      tier: 'default',
+      order,
+      ...(app === undefined
+        ? { namespaceSelector: "kubernetes.io/metadata.name == 'shop'" }
+        : { selector: `app == '${app}' && ${place}` }),
+      types: [direction],
+    },
+  };
+}
+
+function isIsolatedBy(foreign: ForeignPolicy | undefined, { own, direction }: Flow): boolean {
+  return (
+    foreign !== undefined &&
+    foreign.direction === direction &&
+    (foreign.app === undefined || foreign.app === own.labels['app'])
+  );
+}
+
+/** True if the profile means that the flow passes, beside the policy of somebody else. */
 function isMeant(
   of: SegmentationProfile | undefined,
-  { own, other, direction, protocol, port }: Flow,
+  flow: Flow,
+  foreign: ForeignPolicy | undefined,
 ): boolean {
-  if (of === undefined || !of.spec.isolation.includes(direction)) return true;
+  const { own, other, direction, protocol, port } = flow;
+  if (of === undefined || !of.spec.isolation.includes(direction)) return !isIsolatedBy(foreign, flow);
   const { ingress = [], egress = [] } = of.spec;
   const all =
     direction === 'Ingress'
@@ -152,13 +194,20 @@ const NOTHING: State = { policies: new Map(), extensions: new Map() };
 type Write = { readonly base: Step } | { readonly extension: ObjectStep };
 
 /** The writes that lead to the profile, in order. */
-function writesTo(wanted: SegmentationProfile | undefined, { policies, extensions }: State): Write[] {
+function writesTo(
+  wanted: SegmentationProfile | undefined,
+  { policies, extensions }: State,
+  foreign: ForeignPolicy | undefined,
+): Write[] {
   const compiled =
     wanted === undefined ? { policies: [], extensions: [] } : compile(wanted, SHOP, facts(CLUSTER));
   const observed = [...extensions.values()];
   const context = { engine: CALICO_EXTENSIONS, ownerOf: () => 'segmented', kept: new Set<string>() };
   const planned = planExtensions(observed, compiled.extensions, context);
-  const companions = companionsOf({ own: observed, foreign: [] }, planned, CALICO_EXTENSIONS);
+  const isolation = foreign && CALICO_EXTENSIONS.foreign?.ofCluster?.isolation(objectOf(foreign), SHOP);
+  const ofCluster =
+    typeof isolation === 'object' ? [{ metadata: { name: 'default.foreign' }, spec: isolation }] : [];
+  const companions = companionsOf({ own: observed, foreign: [], ofCluster }, planned, CALICO_EXTENSIONS);
   const base = plan([...policies.values()], compiled.policies, {
     hasPods: true,
     isOurs: () => true,
@@ -188,9 +237,13 @@ function written({ policies, extensions }: State, write: Write): State {
   return { policies: nextPolicies, extensions: nextExtensions };
 }
 
-function statesTo(wanted: SegmentationProfile | undefined, from: State): State[] {
+function statesTo(
+  wanted: SegmentationProfile | undefined,
+  from: State,
+  foreign: ForeignPolicy | undefined,
+): State[] {
   const states = [from];
-  for (const write of writesTo(wanted, from)) states.push(written(states.at(-1) ?? NOTHING, write));
+  for (const write of writesTo(wanted, from, foreign)) states.push(written(states.at(-1) ?? NOTHING, write));
   return states;
 }
 
@@ -202,12 +255,12 @@ const ACCOUNTS = ['other', 'edge', 'shop'].flatMap((namespace) =>
   ['default', 'client', 'tool'].map((name) => ({ namespace, name })),
 );
 
-function questionOf({ policies, extensions }: State): object {
+function questionOf({ policies, extensions }: State, foreign: ForeignPolicy | undefined): object {
   return {
     namespaces: NAMESPACES,
     accounts: ACCOUNTS,
     pods: PODS.map(({ ...each }) => ({ ...each, ports: [] })),
-    policies: [...policies.values(), ...extensions.values()],
+    policies: [...policies.values(), ...extensions.values(), ...(foreign ? [objectOf(foreign)] : [])],
     flows: FLOWS.map(({ own, other, direction, protocol, port }) => {
       const [from, to] = direction === 'Ingress' ? [other, own] : [own, other];
       return { from: place(from), to: place(to), protocol, port };
@@ -226,20 +279,18 @@ function questionOf({ policies, extensions }: State): object {
       title: "Calico's calculation of policies",
       usualTime: 'it takes about two minutes on 2 cores',
     });
-    const pairs = fc.sample(fc.tuple(intent, intent), { seed: SEED, numRuns: RUNS });
-    const paths = pairs.map(([from, to]) => {
-      const start = statesTo(from, NOTHING);
-      const last = start.at(-1) ?? NOTHING;
-      return {
-        legs: [
-          { before: undefined, after: from, states: start },
-          { before: from, after: to, states: statesTo(to, last) },
-          { before: to, after: undefined, states: statesTo(undefined, statesTo(to, last).at(-1) ?? NOTHING) },
-        ],
-      };
+    const pairs = fc.sample(fc.tuple(intent, intent, foreignPolicy), { seed: SEED, numRuns: RUNS });
+    const legs = pairs.flatMap(([from, to, foreign]) => {
+      const first = statesTo(from, NOTHING, foreign);
+      const second = statesTo(to, first.at(-1) ?? NOTHING, foreign);
+      const third = statesTo(undefined, second.at(-1) ?? NOTHING, foreign);
+      return [
+        { before: undefined, after: from, foreign, states: first },
+        { before: from, after: to, foreign, states: second },
+        { before: to, after: undefined, foreign, states: third },
+      ];
     });
-    const legs = paths.flatMap((each) => each.legs);
-    const questions = legs.flatMap(({ states }) => states.map(questionOf));
+    const questions = legs.flatMap(({ states, foreign }) => states.map((each) => questionOf(each, foreign)));
     const input = questions.map((each) => JSON.stringify(each)).join('\n');
     const { status, stdout, stderr } = spawnSync(binary, { input, encoding: 'utf8', maxBuffer: 2 ** 28 });
     assert.equal(status, 0, stderr);
@@ -250,15 +301,16 @@ function questionOf({ policies, extensions }: State): object {
     assert.equal(answers.length, questions.length);
     let at = 0;
     let extended = 0;
-    for (const { before, after, states } of legs) {
+    for (const { before, after, foreign, states } of legs) {
       for (const [index, state] of states.entries()) {
         const { verdicts } = answers[at++] ?? { verdicts: [] };
         if (state.extensions.size > 0) extended += 1;
         const isEnd = index === states.length - 1;
         for (const [which, flow] of FLOWS.entries()) {
-          const [old, next, now] = [isMeant(before, flow), isMeant(after, flow), verdicts[which]];
+          const [old, next] = [before, after].map((each) => isMeant(each, flow, foreign));
+          const now = verdicts[which];
           const where = () =>
-            `${flowText(flow)}, after write ${index} of ${states.length - 1}: ${JSON.stringify({ before: before?.spec, after: after?.spec, state: { policies: [...state.policies.values()], extensions: [...state.extensions.values()] } })}`;
+            `${flowText(flow)}, after write ${index} of ${states.length - 1}: ${JSON.stringify({ before: before?.spec, after: after?.spec, foreign, state: { policies: [...state.policies.values()], extensions: [...state.extensions.values()] } })}`;
           if (isEnd) assert.equal(now, next, where());
           else if (now === true) assert.ok(old || next, `I1, wider: ${where()}`);
           else assert.ok(!(old && next), `I2, cut: ${where()}`);
