@@ -156,8 +156,10 @@ export class EngineObjects {
   /** The profile that owns an observed object; undefined for a foreign one, and for one whose profile is gone. */
   ownerOf({ metadata }: KubeObject): string | undefined {
     const { clusterState } = this.#options;
-    const { uid = '' } = metadata;
+    const { uid } = metadata;
     const owner = clusterState.ownerOfPolicy({ metadata, spec: {} });
+    // An object that is not written yet has no uid, and a foreign one is kept without.
+    if (uid === undefined) return owner;
     if (owner !== undefined) this.#owners.set(uid, owner);
     const remembered = this.#owners.get(uid);
     return remembered !== undefined && clusterState.profile(remembered) !== undefined

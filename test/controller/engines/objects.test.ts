@@ -1,13 +1,15 @@
 /** The watched objects of a network engine, against the model of the API server in virtual time. */
 import assert from 'node:assert/strict';
 import type { KubeObject } from '../../../src/api/meta.ts';
-import { LABEL_MANAGED_BY, MANAGER } from '../../../src/api/names.ts';
+import { LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../../../src/api/names.ts';
+import { projectProfile } from '../../../src/cluster-state/items.ts';
 import { ClusterState } from '../../../src/cluster-state/state.ts';
 import { EngineObjects, SchemaTooOldError } from '../../../src/controller/engines/objects.ts';
 import { withDigests } from '../../../src/engines/digests.ts';
 import { isConflict } from '../../../src/kube/errors.ts';
 import type { Request, Transport } from '../../../src/kube/http/transport.ts';
 import { dice } from '../../faults/model.ts';
+import { profile } from '../../policy/fixture.ts';
 import { Link } from '../../simulation/faults/link.ts';
 import { Network } from '../../simulation/faults/network.ts';
 import { NO_FAULTS } from '../../simulation/faults/rates.ts';
@@ -27,6 +29,7 @@ interface List {
 
 describe('objects of a network engine', () => {
   const scheduler = new Scheduler();
+  const clusterState = new ClusterState([]);
   const server = new Server(() => scheduler.time);
   const network = new Network(scheduler, server, dice(1), {
     onSend: () => {},
@@ -44,7 +47,7 @@ describe('objects of a network engine', () => {
       { kind, component: '', since: '' },
       {
         transport,
-        clusterState: new ClusterState([]),
+        clusterState,
         clock: new ProcessClock(scheduler, 0),
         random: () => 0.5,
         resyncMs: MINUTE,
@@ -55,6 +58,10 @@ describe('objects of a network engine', () => {
     );
 
   before(() => {
+    const { metadata, ...rest } = profile({});
+    clusterState.profiles.upsert(
+      projectProfile({ ...rest, metadata: { ...metadata, resourceVersion: '1' } }),
+    );
     handle('POST', '/api/v1/namespaces', { metadata: { name: 'shop' } });
   });
 
@@ -71,6 +78,19 @@ describe('objects of a network engine', () => {
     // A watch ends after ten minutes at the latest.
     await scheduler.advance(15 * MINUTE);
     assert.deepEqual(drifted, ['shop']);
+    await objects.stop();
+  });
+
+  it('stay foreign once the owner of an object that is not written yet was asked for', async () => {
+    const metadata = { name: 'theirs' };
+    assert.equal(handle('POST', POLICIES, { metadata, spec: { podSelector: {} } }), 201);
+    const objects = watched(NETWORK_POLICY, () => {});
+    await scheduler.advance(MINUTE);
+    const labels = { [LABEL_MANAGED_BY]: MANAGER, [LABEL_PROFILE]: 'segmented' };
+    assert.equal(objects.ownerOf({ metadata: { name: 'own', namespace: 'shop', labels } }), 'segmented');
+    const theirs = objects.in('shop').find((each) => each.metadata.name === 'theirs');
+    assert.ok(theirs !== undefined);
+    assert.equal(objects.ownerOf(theirs), undefined);
     await objects.stop();
   });
 
