@@ -64,6 +64,8 @@ export class Replica {
   readonly clusterState = new ClusterState(PROTECTED);
   /** Absent if the configuration names no engine. */
   readonly detection?: EngineDetection;
+  /** Absent if the configuration names no mesh. */
+  readonly mesh?: MeshDetection;
   readonly #network: Network;
   /** Its caches are filled. */
   isReady = false;
@@ -122,14 +124,14 @@ export class Replica {
     const parts = { transport, random, resyncMs, records };
     if (engine !== 'None') this.detection = this.#detection(engine, parts);
     const guards = guard === undefined ? [] : [this.#guards(guard, parts)];
-    const mesh = hasMesh ? [this.#mesh(parts)] : [];
+    if (hasMesh) this.mesh = this.#mesh(parts);
     this.controller = createController({
       capabilities: [
         rollouts,
         ...(hasExceptions ? [exceptions] : []),
         ...(this.detection === undefined ? [] : [this.detection]),
         ...guards,
-        ...mesh,
+        ...(this.mesh === undefined ? [] : [this.mesh]),
       ],
       transport,
       configuration: CLUSTER_DEFAULTS,

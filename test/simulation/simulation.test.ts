@@ -1,7 +1,7 @@
 /** The invariants in simulated schedules. docs/development.md says how to run more of them. */
 import assert from 'node:assert/strict';
 import { report, shrink } from './judge/report.ts';
-import { GENERATOR, planOf } from './schedule/plan.ts';
+import { GENERATOR, IDENTITIES, planOf } from './schedule/plan.ts';
 import { simulateAll } from './pool.ts';
 import { simulate } from './simulation.ts';
 import { runs } from '../policy/fixture.ts';
@@ -31,6 +31,8 @@ const REGRESSION_PLANS = Object.entries(REGRESSIONS).flatMap(([generator, seeds]
 );
 /** The seeds 1 to SCHEDULES run with the other tests. */
 const SCHEDULES = runs(60);
+/** The same of the version that has meshes and guards alone. */
+const IDENTITY_SCHEDULES = runs(8);
 
 describe('simulation', () => {
   it(`of the controller keeps every invariant in ${SCHEDULES} schedules of events and faults`, async () => {
@@ -44,6 +46,14 @@ describe('simulation', () => {
     const isEnough =
       sums.writes > 30 * SCHEDULES && sums.transitions > SCHEDULES && sums.openings > SCHEDULES / 4;
     assert.ok(isEnough, `the schedules cause too few writes to be of use: ${JSON.stringify(sums)}`);
+  });
+
+  it(`of the controller keeps every invariant in ${IDENTITY_SCHEDULES} schedules of meshes and guards among policies of others`, async () => {
+    for (let seed = 1; seed <= IDENTITY_SCHEDULES; seed++) {
+      const plan = planOf(seed, IDENTITIES);
+      const { breach } = await simulate(plan);
+      if (breach !== undefined) assert.fail(await report(await shrink(plan)));
+    }
   });
 
   for (const plan of REGRESSION_PLANS.slice(0, runs(REGRESSION_PLANS.length)))

@@ -6,8 +6,10 @@ import { createHash } from 'node:crypto';
 import type { ProfileStatus } from '../../src/api/profile.ts';
 import { dice, type Dice } from '../faults/model.ts';
 import { KINDS_OF } from './engines/plan.ts';
+import { isFound, MESHES } from './engines/mesh.ts';
 import { engineNamed, MISSING } from './engines/references.ts';
 import { engineInForce, servedAs, wrongFacts } from './engines/standing.ts';
+import { Istiod } from './engines/istiod.ts';
 import { EngineUsers } from './engines/users.ts';
 import type { EngineSetting } from '../../src/engines/engine.ts';
 import type { EngineFacts } from '../../src/policy/extensions.ts';
@@ -95,6 +97,7 @@ class Simulation {
   readonly #recorder: Recorder;
   readonly #users: Users;
   readonly #engine: EngineUsers;
+  readonly #istiod: Istiod | undefined;
   /** The network engine of the operator's configuration. */
   #setting: EngineSetting = 'None';
   readonly #roll: Dice;
@@ -157,6 +160,18 @@ class Simulation {
       });
     }
     startControllers(this.#server, this.#scheduler, this.#roll);
+    if (plan.engine?.hasAmbient === true) {
+      this.#istiod = new Istiod({
+        server: this.#server,
+        scheduler: this.#scheduler,
+        roll: dice(plan.seed + 15),
+        onPush: (policies) => {
+          this.#note(`istiod pushes ${policies.length} policies`);
+          this.#recorder.followMesh(policies);
+        },
+      });
+      this.#recorder.inputs.meshes = MESHES;
+    }
   }
 
   #countRequest(request: string): void {
@@ -222,6 +237,7 @@ class Simulation {
     await this.#advance(this.#roll(20_000));
     this.#network.rates = NO_FAULTS;
     this.#note('faults end');
+    this.#istiod?.answer('prompt');
     await this.#endBlindness();
     // Only the list after the end of each watch finds lost events, and permissions that are gone.
     if (rates.lost > 0 || this.#server.forbidden.size > 0) await this.#advance(RELIST_MS);
@@ -350,6 +366,20 @@ class Simulation {
 
   /** The facts of the network engine that the leader has are those by which the cluster is compared. */
   #unmetFacts(): string | undefined {
+    return this.#unmetMesh() ?? this.#unmetEngine();
+  }
+
+  #unmetMesh(): string | undefined {
+    if (this.#istiod === undefined) return undefined;
+    const { inputs } = this.#recorder;
+    const isKnown = this.#leader?.mesh?.facts()?.kind === 'available';
+    const facts = MESHES[isKnown ? 0 : 1];
+    if (inputs.mesh !== facts) this.#compared = undefined;
+    inputs.mesh = facts;
+    return !isKnown && isFound(this.#server.storage) ? 'the mesh is not known' : undefined;
+  }
+
+  #unmetEngine(): string | undefined {
     if (this.#plan.engine?.engine === undefined) return undefined;
     const facts = this.#leader?.detection?.engine.facts();
     const { inputs } = this.#recorder;
@@ -445,7 +475,10 @@ class Simulation {
           this.#replace(replica);
         }
         return;
+      case 'acceptance':
+        return this.#istiod?.answer(action.how);
       case 'inject':
+      case 'ambient':
       case 'mesh':
       case 'tier':
       case 'definition':

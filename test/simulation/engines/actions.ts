@@ -4,6 +4,9 @@ import type { Engine, EngineSetting, GuardKind } from '../../../src/engines/engi
 /** The form of a CustomResourceDefinition. `older`: it lacks a field that is written; `defaulting`: it adds one; `later`: it has others. */
 export type DefinitionForm = 'current' | 'older' | 'defaulting' | 'later' | 'gone';
 
+/** How istiod answers an AuthorizationPolicy: soon or late, not at all, or that it refuses it. */
+export type Acceptance = 'prompt' | 'slow' | 'lost' | 'refused';
+
 export type EngineAction =
   | { readonly do: 'definition'; readonly kind: string; readonly form: DefinitionForm }
   /** The operator gets or loses its permission for a kind, as PLURAL.GROUP. */
@@ -12,6 +15,10 @@ export type EngineAction =
   | { readonly do: 'agent'; readonly engine: Engine; readonly state: 'ready' | 'starting' | 'gone' }
   /** Sidecars are injected into all pods of a namespace, or into none any more. */
   | { readonly do: 'inject'; readonly namespace: string; readonly isInjected: boolean }
+  /** The pods of a namespace are redirected to ztunnel, or not any more. */
+  | { readonly do: 'ambient'; readonly namespace: string; readonly isAmbient: boolean }
+  /** istiod answers what is written from now on so. */
+  | { readonly do: 'acceptance'; readonly how: Acceptance }
   /** The traces of the mesh come or go: the webhooks that inject sidecars, or the configuration. */
   | { readonly do: 'mesh'; readonly part: 'injector' | 'configuration'; readonly isThere: boolean }
   /** Somebody creates or deletes the tier of guards of Calico. */
@@ -40,4 +47,6 @@ export interface EngineScene {
   readonly guard?: GuardKind;
   /** True if the operator's configuration names a mesh. */
   readonly hasMesh?: boolean;
+  /** True if istiod says in the status of AuthorizationPolicies that it has accepted them, and profiles may depend on the mesh. */
+  readonly hasAmbient?: boolean;
 }

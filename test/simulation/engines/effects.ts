@@ -13,6 +13,7 @@ import {
 } from '../../../src/api/network-policy.ts';
 import { labelSelectorOf } from '../../../src/engines/calico/selector.ts';
 import { matches } from '../../../src/policy/semantics/selector.ts';
+import { NAMESPACES } from '../schedule/actions.ts';
 import type { LayeredPolicy } from '../../support/judge/judge.ts';
 import {
   AUTHORIZATION_POLICY,
@@ -22,6 +23,7 @@ import {
   CLUSTER_POLICY,
   GKE_POLICY,
   type Kind,
+  PEER_AUTHENTICATION,
   type Stored,
 } from '../server/kinds.ts';
 
@@ -49,6 +51,8 @@ export interface Place {
   readonly labels: StringMap;
   /** True if the pods of a namespace have sidecars. */
   readonly isInMesh: (namespace: string) => boolean;
+  /** True if the pods of a namespace are in ambient mode. Absent: none are. */
+  readonly isAmbient?: (namespace: string) => boolean;
 }
 
 /** The effects of an object in a namespace; none if it is not for its pods. */
@@ -66,6 +70,9 @@ export function effectsOf(kind: Kind, object: Stored, place: Place): LayeredPoli
       return ofCalicoGlobal(object, place);
     case AUTHORIZATION_POLICY:
       return ofAuthorization(object, place);
+    case PEER_AUTHENTICATION:
+      return ofAuthentication(object, place);
+    // Staged policies and tiers have no effect.
     default:
       return [];
   }
@@ -384,6 +391,7 @@ interface AuthorizationRule {
     readonly source: {
       readonly namespaces?: readonly string[];
       readonly principals?: readonly string[];
+      readonly notPrincipals?: readonly string[];
       readonly ipBlocks?: readonly string[];
       readonly notIpBlocks?: readonly string[];
     };
@@ -391,15 +399,18 @@ interface AuthorizationRule {
   readonly to?: readonly { readonly operation: { readonly ports?: readonly string[] } }[];
 }
 
-/** https://istio.io/latest/docs/reference/config/security/authorization-policy/: only sidecars ask it, and not under dry-run. */
-function ofAuthorization(object: Stored, { name, isInMesh }: Place): LayeredPolicy[] {
-  if (!isInMesh(name) || object.metadata.annotations?.['istio.io/dry-run'] === 'true') return [];
+/**
+ * https://istio.io/latest/docs/reference/config/security/authorization-policy/: sidecars and ztunnel ask it, and not under dry-run.
+ */
+function ofAuthorization(object: Stored, place: Place): LayeredPolicy[] {
+  const members = membersFor(place);
+  if (members === undefined || object.metadata.annotations?.['istio.io/dry-run'] === 'true') return [];
   const { selector, rules = [] } = (object['spec'] ?? {}) as {
     readonly selector?: { readonly matchLabels?: StringMap };
     readonly rules?: readonly AuthorizationRule[];
   };
   const made = rules.map(({ from, to }) => ({
-    peers: from === undefined ? ('everyone' as const) : from.flatMap((each) => meshPeers(each, isInMesh)),
+    peers: from === undefined ? ('everyone' as const) : from.flatMap((each) => meshPeers(each, members)),
     ports: to?.flatMap(({ operation }) =>
       (operation.ports ?? []).map((port) => ({ protocol: 'TCP' as const, port: Number(port) })),
     ),
@@ -408,20 +419,57 @@ function ofAuthorization(object: Stored, { name, isInMesh }: Place): LayeredPoli
   return [policy(object, pods, { Ingress: made }, { layer: 'overlay' })];
 }
 
-/** Only pods with sidecars have an identity. */
+/** https://istio.io/latest/docs/reference/config/security/peer_authentication/: STRICT refuses connections without an identity. */
+function ofAuthentication(object: Stored, place: Place): LayeredPolicy[] {
+  const members = membersFor(place);
+  const { mtls } = (object['spec'] ?? {}) as { readonly mtls?: { readonly mode?: string } };
+  if (members === undefined || mtls?.mode !== 'STRICT') return [];
+  return [
+    policy(object, {}, { Ingress: [{ peers: [ofNamespaces('In', members.names)] }] }, { layer: 'strict' }),
+  ];
+}
+
+/**
+ * The namespaces whose pods show an identity to those of a namespace; undefined if these are in no mesh. Pods with sidecars and pods in
+ * ambient mode show none to each other.
+ */
+export function membersFor({ name, isInMesh, isAmbient = () => false }: Place): Members | undefined {
+  const isMember = isAmbient(name) ? isAmbient : isInMesh(name) ? isInMesh : undefined;
+  return isMember && { isMember, names: [...new Set([name, ...NAMESPACES])].filter(isMember) };
+}
+
+export interface Members {
+  readonly isMember: (namespace: string) => boolean;
+  readonly names: readonly string[];
+}
+
+/** Only members of the mesh have an identity. */
 function meshPeers(
   { source }: NonNullable<AuthorizationRule['from']>[number],
-  isInMesh: Place['isInMesh'],
+  { isMember, names }: Members,
 ): NetworkPolicyPeer[] {
-  const { namespaces = [], principals = [], ipBlocks = [], notIpBlocks } = source;
-  const inNamespace = (name: string) => ({ matchLabels: { [LABEL_NAMESPACE_NAME]: name } });
+  const { namespaces = [], principals = [], notPrincipals, ipBlocks = [], notIpBlocks } = source;
   return [
-    ...namespaces.filter(isInMesh).map((name) => ({ namespaceSelector: inNamespace(name) })),
+    ...namespaces.filter(isMember).map((name) => ofNamespaces('In', [name])),
     ...principals.flatMap((principal) => {
+      if (principal === '*') return [ofNamespaces('In', names)];
       const [, , name = '', , account = ''] = principal.split('/');
       const podSelector = { matchLabels: { [ACCOUNT]: account } };
-      return isInMesh(name) ? [{ namespaceSelector: inNamespace(name), podSelector }] : [];
+      return isMember(name) ? [{ ...ofNamespaces('In', [name]), podSelector }] : [];
     }),
+    ...(notPrincipals?.includes('*') === true ? withoutIdentity(names) : []),
     ...ipBlocks.map((cidr) => ({ ipBlock: { cidr, ...(notIpBlocks && { except: notIpBlocks }) } })),
   ];
+}
+
+/** The peers that are none of these namespaces' pods. */
+export function withoutIdentity(names: readonly string[]): NetworkPolicyPeer[] {
+  return [ofNamespaces('NotIn', names), { ipBlock: { cidr: '0.0.0.0/0', except: [POD_RANGE] } }];
+}
+
+function ofNamespaces(operator: 'In' | 'NotIn', names: readonly string[]): NetworkPolicyPeer {
+  if (names.length === 0) return operator === 'In' ? NOBODY : { namespaceSelector: {} };
+  return {
+    namespaceSelector: { matchExpressions: [{ key: LABEL_NAMESPACE_NAME, operator, values: names }] },
+  };
 }

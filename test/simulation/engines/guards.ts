@@ -1,6 +1,5 @@
 /** The guards that the profiles of a combination ask for, and those of a converged cluster. Pure but for reads of the model. */
 import type { KubeObject } from '../../../src/api/meta.ts';
-import { LABEL_PROFILE } from '../../../src/api/names.ts';
 import type { PolicyType } from '../../../src/api/network-policy.ts';
 import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import type { GuardKind } from '../../../src/engines/engine.ts';
@@ -10,16 +9,14 @@ import { isSameForm, planGuard } from '../../../src/engines/guards/plan.ts';
 import { isGranting } from '../../../src/policy/exceptions/grant.ts';
 import { compileGuard, type GuardAdditions } from '../../../src/policy/guard/compile.ts';
 import type { Guard } from '../../../src/policy/guard/guard.ts';
-import { isolates, rulesOf, withRules } from '../../../src/policy/semantics/normalize.ts';
-import type { LayeredPolicy } from '../../support/judge/judge.ts';
+import type { ClusterFacts, NamespaceFacts } from '../../../src/policy/facts.ts';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import type { Inputs } from '../schedule/inputs.ts';
 import type { ObservedCluster } from '../judge/observed-cluster.ts';
 import { NAMESPACES, PROFILES } from '../schedule/actions.ts';
 import { type Combination, selects } from '../schedule/combination.ts';
-import { exceptionsInForce } from '../schedule/exception-policies.ts';
+import { type ExceptionInForce, exceptionsInForce } from '../schedule/exception-policies.ts';
 import { isHeldPolicy } from '../schedule/forms.ts';
-import { overlaidDirections } from './mesh.ts';
 import {
   CALICO_GLOBAL,
   CALICO_STAGED_GLOBAL,
@@ -56,55 +53,83 @@ export function modeOf(profile: SegmentationProfile | undefined): 'Enforce' | 'A
   return guard.mode === 'Enforce' && mode === 'Enforce' ? 'Enforce' : 'Audit';
 }
 
-/**
- * The least that guards of a combination have to leave to the NetworkPolicies of a namespace: all that these themselves allow.
- * None if no profile has its guard enforced there.
- *
- * @param policies all of the namespace
- */
-export function leastPasses(
-  { profiles, labels }: Combination,
+/** All that a guard may be compiled from in a round: the operator reads namespaces, profiles and exceptions apart from each other. */
+export interface GuardScope {
+  readonly profiles: readonly SegmentationProfile[];
+  /** Each namespace with all labels that it had. */
+  readonly namespaces: readonly NamespaceFacts[];
+  readonly added: GuardAdditions;
+  /** True if policies of a profile were of no known revision, so that nobody knows what they allow. */
+  readonly isHeld: boolean;
+}
+
+/** The inputs of all namespaces in a round together. @param observed the policies that last known peers are read from */
+export function guardScope(
+  combinations: ReadonlyMap<string, readonly Combination[]>,
+  observed: (namespace: string) => readonly NetworkPolicy[],
+): GuardScope {
+  const profiles = new Set<SegmentationProfile>();
+  const namespaces = new Map<string, NamespaceFacts>();
+  const added: ExceptionInForce[] = [];
+  let isHeld = false;
+  for (const [name, list] of combinations)
+    for (const each of list) {
+      if (each.labels !== undefined)
+        namespaces.set(`${name} ${JSON.stringify(each.labels)}`, { name, labels: each.labels });
+      isHeld ||= each.profiles.some((form) => form.isHeld);
+      for (const form of formsOf(each)) profiles.add(form);
+      if ([...profiles].some(isGranting)) added.push(...exceptionsInForce(each, name, observed(name)));
+    }
+  return { profiles: [...profiles], namespaces: [...namespaces.values()], added: additionsOf(added), isHeld };
+}
+
+/** The inputs of one combination in its own namespace: no guard that is compiled from it has less. */
+export function leastScope(
+  combination: Combination,
   namespace: string,
   policies: readonly NetworkPolicy[],
-): LayeredPolicy[] {
-  if (labels === undefined) return [];
-  const existing = new Set(profiles.map(({ asItIs }) => asItIs?.metadata.name ?? ''));
-  const own = policies.filter(({ metadata }) => existing.has(metadata.labels?.[LABEL_PROFILE] ?? 'nobody'));
-  const guarding = profiles.flatMap(({ asItIs }) =>
-    asItIs !== undefined && modeOf(asItIs) === 'Enforce' && selects(asItIs, namespace, labels)
-      ? [asItIs]
-      : [],
-  );
-  const directions = new Set(guarding.flatMap(({ spec }) => spec.isolation));
-  return [...directions].map((direction) => ({
-    ...allowances(own, direction),
-    layer: 'guard',
-    priority: -1,
-  }));
-}
-
-/** The least that an overlay has to let pass, if a profile asks for one: all that the policies of the namespace allow. */
-export function leastOverlaid(combination: Combination, policies: readonly NetworkPolicy[]): LayeredPolicy[] {
-  const existing = new Set(combination.profiles.map(({ asItIs }) => asItIs?.metadata.name ?? ''));
-  const own = policies.filter(({ metadata }) => existing.has(metadata.labels?.[LABEL_PROFILE] ?? 'nobody'));
-  return overlaidDirections(combination).map((direction) => ({
-    ...allowances(own, direction),
-    layer: 'overlay',
-  }));
-}
-
-/** Restricts every pod to what it is allowed by policies, for whichever of its pods they are. */
-function allowances(own: readonly NetworkPolicy[], direction: PolicyType): LayeredPolicy {
+): GuardScope {
+  const { labels } = combination;
   return {
-    metadata: { name: 'least' },
-    spec: withRules(
-      { podSelector: {}, policyTypes: [direction] },
-      direction,
-      own
-        .filter(({ spec }) => isolates(spec).includes(direction))
-        .flatMap(({ spec }) => rulesOf(spec, direction)),
-    ),
+    profiles: formsOf(combination),
+    namespaces: labels === undefined ? [] : [{ name: namespace, labels }],
+    added: additionsOf(exceptionsInForce(combination, namespace, policies)),
+    isHeld: combination.profiles.some((form) => form.isHeld),
   };
+}
+
+/** The forms of the profiles that may be enforced. */
+function formsOf({ profiles }: Combination): SegmentationProfile[] {
+  return profiles.flatMap(({ asItIs, profile }) => {
+    const isLeaving =
+      asItIs?.metadata.deletionTimestamp !== undefined && asItIs.spec.deletionPolicy !== 'Retain';
+    const forms = isLeaving ? [] : [asItIs, profile];
+    return forms.flatMap((each) => (each?.spec.mode === 'Enforce' ? [each] : []));
+  });
+}
+
+function additionsOf(added: readonly ExceptionInForce[]): GuardAdditions {
+  return {
+    policies: added.flatMap(({ policies }) => policies),
+    extensions: added.flatMap(({ extensions }) => extensions),
+    unresolved: added.flatMap(({ unresolved }) => unresolved),
+  };
+}
+
+/** The guard of a profile by these inputs; undefined if it is too large. */
+export function guardBy(
+  profile: SegmentationProfile,
+  { profiles, namespaces, added, isHeld }: GuardScope,
+  { cluster, carrier }: { readonly cluster: ClusterFacts; readonly carrier: GuardCarrier },
+): Compiled | undefined {
+  const guard = compileGuard(profile, {
+    profiles: [...new Set([...profiles, profile])],
+    namespaces: namespaces.filter(({ name, labels }) => selects(profile, name, labels)),
+    protectedNamespaces: PROTECTED,
+    cluster,
+    added,
+  });
+  return compiledGuard(isHeld ? { ...guard, held: [] } : guard, carrier);
 }
 
 /** A read-only view of the recorder of NetworkPolicies and of the operator's inputs. */

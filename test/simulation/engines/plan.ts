@@ -27,8 +27,12 @@ export const KINDS_OF: Readonly<Record<Engine, readonly string[]>> = {
 };
 
 /** Gives profiles guards, and adds people who change their objects. A guard is not enforced beside a rollout of its profile. */
-export function withGuards(plan: Plan, roll: Dice, nextId: () => number): Plan {
-  const guard = pick<GuardKind>(roll, ['ClusterNetworkPolicy', 'GlobalNetworkPolicy']);
+export function withGuards(
+  plan: Plan,
+  roll: Dice,
+  nextId: () => number,
+  guard = pick<GuardKind>(roll, ['ClusterNetworkPolicy', 'GlobalNetworkPolicy']),
+): Plan {
   const guarded = withSpecs(plan, (spec) => {
     const isRolledOut = ((spec as { readonly rollout?: object | null }).rollout ?? null) !== null;
     const mode = pick(roll, ['Enforce', 'Enforce', 'Enforce', 'Audit', 'Disabled']);
@@ -110,8 +114,12 @@ function guardActions(guard: GuardKind, roll: Dice, { isQuiet }: Round, index: n
   return index === 0 || roll(3) > 0 ? [...mended, ...actions] : [...actions, ...mended];
 }
 
-export function withEngine(plan: Plan, roll: Dice, nextId: () => number): Plan {
-  const engine = pick<Engine>(roll, ['Cilium', 'Calico', 'GKE']);
+export function withEngine(
+  plan: Plan,
+  roll: Dice,
+  nextId: () => number,
+  engine = pick<Engine>(roll, ['Cilium', 'Calico', 'GKE']),
+): Plan {
   const setting = pick<EngineSetting>(roll, [engine, engine, 'Auto']);
   const peered = withSpecs(plan, (spec) => withPeers(spec as Spec, engine, roll));
   const changed = withActions(peered, roll, nextId, (round, index) =>

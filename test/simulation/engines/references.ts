@@ -24,6 +24,8 @@ export interface EngineObject {
 export interface NamespaceState {
   readonly policies: readonly NetworkPolicy[];
   readonly objects: readonly EngineObject[];
+  /** The AuthorizationPolicies of the namespace that ztunnel goes by; absent for a state that is meant. */
+  readonly pushed?: readonly Stored[];
 }
 
 const NONE_POSTPONED: PostponedDirections = new Map();

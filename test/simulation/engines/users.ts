@@ -31,7 +31,16 @@ import type { Server } from '../server/server.ts';
 import { USER } from '../schedule/users.ts';
 import type { DefinitionForm, EngineAction } from './actions.ts';
 import { GUARD_KINDS, TIER } from './guards.ts';
-import { CONFIGURATION, CONTROL_PLANE, INJECTED, INJECTOR_NAME, MESH_KINDS, SIDECAR } from './mesh.ts';
+import {
+  AMBIENT_MODE,
+  CONFIGURATION,
+  CONTROL_PLANE,
+  INJECTED,
+  INJECTOR_NAME,
+  MESH_KINDS,
+  REDIRECTED,
+  SIDECAR,
+} from './mesh.ts';
 
 const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 const DAEMON_SETS = '/apis/apps/v1/namespaces/kube-system/daemonsets';
@@ -150,6 +159,18 @@ export class EngineUsers {
     if (isInjected) label();
   }
 
+  /** Labels the namespace for ambient mode, upon which its pods are redirected; or the reverse. */
+  #redirect({ namespace, isAmbient }: Extract<EngineAction, { do: 'ambient' }>): void {
+    const set = (keys: object) =>
+      Object.fromEntries(Object.entries(keys).map(([key, value]) => [key, isAmbient ? value : null]));
+    this.#send('PATCH', pathOf(NAMESPACE, undefined, namespace), { metadata: { labels: set(AMBIENT_MODE) } });
+    for (const { metadata } of this.#server.storage.values(POD))
+      if (metadata.namespace === namespace)
+        this.#send('PATCH', pathOf(POD, namespace, metadata.name), {
+          metadata: { annotations: set(REDIRECTED) },
+        });
+  }
+
   /** Serves the kinds of guards, and creates the tier that they need. */
   prepareGuards(kind: GuardKind): void {
     const { guard, others } = GUARD_KINDS[kind];
@@ -158,10 +179,12 @@ export class EngineUsers {
     if (kind === 'GlobalNetworkPolicy') this.perform({ do: 'tier', isThere: true });
   }
 
-  perform(action: Exclude<EngineAction, { do: 'configure' }>): void {
+  perform(action: Exclude<EngineAction, { do: 'configure' | 'acceptance' }>): void {
     switch (action.do) {
       case 'inject':
         return this.#inject(action);
+      case 'ambient':
+        return this.#redirect(action);
       case 'mesh':
         return this.#setMesh(action.part, action.isThere);
       case 'tier': {
@@ -197,7 +220,8 @@ export class EngineUsers {
     );
     const further: Readonly<Record<string, Schema>> =
       form === 'later' ? { later: {} } : form === 'defaulting' ? { added: { default: 'added' } } : {};
-    const schema: Schema = { properties: { spec: { properties: { ...properties, ...further } } } };
+    const spec = { properties: { ...properties, ...further } };
+    const schema: Schema = { properties: { spec, ...(kind.status && { status: {} }) } };
     const versions = [{ name: kind.version, served: true, schema: { openAPIV3Schema: schema } }];
     const labels = { form };
     const { status } = this.#send('PATCH', path, { metadata: { labels }, spec: { versions } });

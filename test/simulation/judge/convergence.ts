@@ -99,6 +99,8 @@ function unmetInNamespace(namespace: string, recorder: Recorder, tally: Tally): 
   return (
     recorder.total?.unmet(namespace, tally.directions) ??
     recorder.total?.unmetOverlay(namespace, tally.directions) ??
+    recorder.total?.unmetPassages(namespace) ??
+    recorder.total?.unmetStaged(namespace) ??
     unmetInExceptions(namespace, recorder)
   );
 }
@@ -126,7 +128,8 @@ function unmetByProfile(
       ? undefined
       : `${name} has the policies ${textOf(excepted)} of exceptions, and should have ${textOf(opened)}`;
   }
-  const { intent, lastKnown } = intentAsEnforced(profile, namespace, combination, policies);
+  const { intent: compiled, lastKnown } = intentAsEnforced(profile, namespace, combination, policies);
+  const intent = withTunnels(compiled, where);
   const desired = [...(intent?.policies ?? []), ...opened];
   const directions = postponedDirections(where, desired, own, new Set(foreignNames));
   if (directions === undefined)
@@ -147,6 +150,20 @@ function unmetByProfile(
     ({ spec }) => !isolates(spec).some((each) => directions.includes(each)),
   ).length;
   return undefined;
+}
+
+/** The intent with the tunnel of a namespace in ambient mode. */
+function withTunnels(
+  intent: Compiled | undefined,
+  { name, namespace, recorder }: ProfileInNamespace,
+): Compiled | undefined {
+  const own = recorder.total?.tunnels(namespace)?.get(name);
+  if (intent === undefined || own === undefined) return intent;
+  return {
+    ...intent,
+    policies: [...intent.policies, ...own.policies],
+    unresolved: [...intent.unresolved, ...own.unresolved],
+  };
 }
 
 /** The postponed directions with which the own policies equal the desired ones; undefined if there are none such. */
@@ -180,7 +197,8 @@ function allowedPostponements({
   const policies = observed.policies(namespace);
   const combination = inputs.current(namespace);
   const { profile } = combination.profiles[index] ?? {};
-  const intent = intentOf(profile, namespace, combination, lastKnownFrom(policies));
+  const compiled = intentOf(profile, namespace, combination, lastKnownFrom(policies));
+  const intent = withTunnels(compiled, { name, index, namespace, recorder });
   if (intent === undefined) return [[]];
   const others = policies.filter((each) => observed.ownerOf(each) !== name);
   const open = neverKnown(intent).filter(
@@ -269,13 +287,19 @@ function unmetInConditions(profile: SegmentationProfile, recorder: Recorder): st
   const index = PROFILES.indexOf(profile.metadata.name);
   const isResolved = !matchedNamespaces(profile, recorder).some((namespace) => {
     const current = inputs.current(namespace);
-    return hasUnresolved(current.profiles[index]?.profile ?? profile, namespace, current);
+    const tunnels = recorder.total?.tunnels(namespace)?.get(profile.metadata.name);
+    return (
+      hasUnresolved(current.profiles[index]?.profile ?? profile, namespace, current) ||
+      (tunnels?.unresolved.length ?? 0) > 0
+    );
   });
   const guard = conditionOf(profile, 'GuardReady');
   const mesh = conditionOf(profile, 'MeshReady');
   const expected = recorder.total?.guardStatus(profile.metadata.name);
   if (guard?.reason === 'Progressing' || (expected !== undefined && guard?.status !== expected))
     return `GuardReady is ${guard?.status}, and should be ${expected}: ${guard?.message}`;
+  if (mesh?.status !== 'False' && recorder.total?.lacksStrict(profile.metadata.name) === true)
+    return `strict mutual TLS is missing, and MeshReady is ${mesh?.status}: ${mesh?.message}`;
   for (const type of ['PeersResolved', 'Ready']) {
     const condition = conditionOf(profile, type);
     const isMet =

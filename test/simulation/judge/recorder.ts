@@ -12,7 +12,7 @@ import { isTransitionalCover } from '../../../src/policy/planning/transition.ts'
 import { matches } from '../../../src/policy/semantics/selector.ts';
 import { Judge } from '../../support/judge/judge.ts';
 import { IDENTITIES } from '../engines/effects.ts';
-import { type Configured, TotalJudge, withAccounts } from '../engines/total-judge.ts';
+import { type Configured, TotalJudge, withAccounts } from '../engines/judge/total-judge.ts';
 import { endsOf } from '../schedule/clock-window.ts';
 import type { Combination } from '../schedule/combination.ts';
 import { isOfException, verdicts } from '../schedule/exception-policies.ts';
@@ -23,7 +23,7 @@ import { openedWithoutGrant } from './exceptions.ts';
 import { GateJudge, type GateJudgeOptions } from './gates.ts';
 import { RolloutJudge } from './rollouts.ts';
 import { EXTERNAL, NAMESPACES, NODE_ADDRESSES, PROFILES, STABLE } from '../schedule/actions.ts';
-import { EXCEPTION, NAMESPACE, NETWORK_POLICY, PROFILE } from '../server/kinds.ts';
+import { EXCEPTION, NAMESPACE, NETWORK_POLICY, PROFILE, type Stored } from '../server/kinds.ts';
 import { routeOf } from '../server/route.ts';
 import { type Answer, isOperator, type Server } from '../server/server.ts';
 import type { Revision } from '../server/storage.ts';
@@ -264,6 +264,12 @@ export class Recorder {
         );
       this.#actedOn.set(object, Math.max(version, newest));
     }
+  }
+
+  /** The mesh goes by these AuthorizationPolicies from now on. */
+  followMesh(policies: readonly Stored[]): void {
+    const fault = this.total?.push(policies);
+    if (fault !== undefined) this.#fail(`${fault}, with extensions, as istiod passes policies on`);
   }
 
   #onRevision(revision: Revision): void {

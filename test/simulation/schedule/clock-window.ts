@@ -7,6 +7,8 @@ export class ClockWindow {
   now = EPOCH;
   #earliest = EPOCH;
   #latest = EPOCH;
+  /** Grows when the verdict on an exception may have changed, or past times are forgotten. */
+  version = 0;
   readonly #ends = new Set<number>();
 
   /** The latest time that the clock has shown in this round. */
@@ -30,10 +32,15 @@ export class ClockWindow {
     this.now = now;
     this.#earliest = Math.min(earliest, now);
     this.#latest = Math.max(latest, now);
-    return [...this.#ends].some((end) => (end > latest && end <= now) || (end <= earliest && end > now));
+    const isPassing = [...this.#ends].some(
+      (end) => (end > latest && end <= now) || (end <= earliest && end > now),
+    );
+    if (isPassing) this.version += 1;
+    return isPassing;
   }
 
   forgetPast(): void {
+    this.version += 1;
     this.#earliest = this.now;
     this.#latest = this.now;
   }

@@ -13,7 +13,7 @@ import { CLUSTER_DEFAULTS } from '../../../src/options/cluster-defaults.ts';
 import { compile, type Compiled, type LastKnown } from '../../../src/policy/compile.ts';
 import { lastKnownFrom, NOTHING_KNOWN } from '../../../src/policy/peers/last-known.ts';
 import { type EngineFacts, NO_ENGINE } from '../../../src/policy/extensions.ts';
-import { NO_MESH } from '../../../src/policy/mesh.ts';
+import { type MeshFacts, NO_MESH } from '../../../src/policy/mesh.ts';
 import type { ClusterFacts, ServiceFacts } from '../../../src/policy/facts.ts';
 import { isolates } from '../../../src/policy/semantics/normalize.ts';
 import { PROFILES } from './actions.ts';
@@ -55,11 +55,21 @@ export class Inputs {
   engines: readonly EngineFacts[] = [NO_ENGINE];
   /** The facts that it has now. */
   engine: EngineFacts = NO_ENGINE;
+  /** The facts of the mesh that the operator may have, and those that it has now. */
+  meshes: readonly MeshFacts[] = [NO_MESH];
+  mesh: MeshFacts | undefined;
   /** The times that the clock of the leader has shown in this round. */
   readonly clock = new ClockWindow();
+  #version = 0;
+
+  /** Changes with the values of inputs, and with the verdicts on exceptions. */
+  get version(): string {
+    return `${this.#version} ${this.clock.version}`;
+  }
 
   /** Records the value of an input from now on. */
   record(input: string, value: unknown, time: number): void {
+    this.#version += 1;
     const values = this.#values.get(input) ?? initial(input);
     values.push({ since: time, id: ids++, value });
     this.#values.set(input, values);
@@ -67,6 +77,7 @@ export class Inputs {
 
   /** The operator has seen all changes: from now on only the current values count. */
   forgetPast(): void {
+    this.#version += 1;
     for (const [input, values] of this.#values) {
       const last = values.at(-1)!;
       // Retained policies are foreign from now on.
@@ -161,15 +172,17 @@ export class Inputs {
     );
   }
 
-  #engineFacts(from: number): readonly EngineFacts[] {
-    return from === Number.POSITIVE_INFINITY ? [this.engine] : this.engines;
+  /** The pairs of facts of engine and mesh. */
+  #detected(from: number): readonly (readonly [EngineFacts, MeshFacts])[] {
+    if (from === Number.POSITIVE_INFINITY) return [[this.engine, this.mesh ?? this.meshes[0] ?? NO_MESH]];
+    return this.engines.flatMap((engine) => this.meshes.map((mesh) => [engine, mesh] as const));
   }
 
-  readonly #engineIds = new Map<EngineFacts, number>();
+  readonly #factsIds = new Map<EngineFacts | MeshFacts, number>();
 
-  #engineId(facts: EngineFacts): number {
-    const id = this.#engineIds.get(facts) ?? this.#engineIds.size;
-    this.#engineIds.set(facts, id);
+  #idOf(facts: EngineFacts | MeshFacts): number {
+    const id = this.#factsIds.get(facts) ?? this.#factsIds.size;
+    this.#factsIds.set(facts, id);
     return id;
   }
 
@@ -178,8 +191,8 @@ export class Inputs {
     for (const service of this.#valid<Stored | undefined>('service', from))
       for (const slices of this.#valid<readonly Stored[] | undefined>('slices', from))
         for (const nodes of this.#valid<readonly Stored[] | undefined>('nodes', from))
-          for (const engine of this.#engineFacts(from)) {
-            const key = `${service.id},${slices.id},${nodes.id},${this.#engineId(engine)}`;
+          for (const [engine, mesh] of this.#detected(from)) {
+            const key = `${service.id},${slices.id},${nodes.id},${this.#idOf(engine)},${this.#idOf(mesh)}`;
             let value = this.#facts.get(key);
             if (value === undefined) {
               const objects = {
@@ -187,7 +200,7 @@ export class Inputs {
                 slices: slices.value ?? [],
                 nodes: nodes.value ?? [],
               };
-              this.#facts.set(key, (value = factsOf(objects, engine)));
+              this.#facts.set(key, (value = factsOf(objects, engine, mesh)));
             }
             made.push({ key, value });
           }
@@ -204,6 +217,10 @@ function isProfileValue(value: unknown): value is ProfileValue {
   return typeof value === 'object' && value !== null && 'profile' in value;
 }
 
+/** The Service of the mesh's control plane. */
+const ISTIOD: ServiceFacts = serviceFacts({
+  spec: { selector: { app: 'istiod' }, ports: [{ port: 15_012, protocol: 'TCP' }] },
+});
 const DNS: ServiceFacts = serviceFacts({ spec: DNS_SERVICE });
 
 function factsOf(
@@ -217,6 +234,7 @@ function factsOf(
     readonly nodes: readonly Stored[];
   },
   engine: EngineFacts,
+  mesh: MeshFacts,
 ): ClusterFacts {
   const api = service && serviceFacts(service as never);
   const endpoints = slices.map((each) => endpointFacts(each as never));
@@ -227,6 +245,7 @@ function factsOf(
       if (namespace === 'a' && name === 'api') return api;
       if (namespace === 'b' && name === 'ext')
         return { type: 'ClusterIP', ports: [{ port: 443 }], clusterIPs: [] };
+      if (mesh.kind !== 'none' && namespace === 'istio-system') return ISTIOD;
       return namespace === 'kube-system' && name === 'kube-dns' ? DNS : undefined;
     },
     labelledDNS: () => undefined,
@@ -242,7 +261,7 @@ function factsOf(
       mislabelled: 0,
     }),
     engine: () => engine,
-    mesh: () => NO_MESH,
+    mesh: () => mesh,
   };
 }
 

@@ -131,7 +131,7 @@ export const CLUSTER_POLICY = kind(
 export const AUTHORIZATION_POLICY = kind(
   'security.istio.io/v1/authorizationpolicies',
   'AuthorizationPolicy',
-  CUSTOM,
+  { ...CUSTOM, status: true },
 );
 export const PEER_AUTHENTICATION = kind(
   'security.istio.io/v1/peerauthentications',

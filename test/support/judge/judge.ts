@@ -22,16 +22,32 @@ import { byKey } from '../../../src/util/order.ts';
 
 /**
  * A NetworkPolicy, or the effect of an object of another kind on the pods of one namespace, written as a NetworkPolicy:
- * *allowed = not guard denies and (not isolated or base or extensions) and overlay*.
+ * *allowed = not guard denies and (not isolated or base or extensions) and overlay and strict*.
  */
 export interface LayeredPolicy extends NetworkPolicy {
   /**
    * `extension`: it isolates no pod. `guard`: it denies what it does not allow, whatever NetworkPolicies say. `overlay`: the pods
-   * that it isolates are restricted to what overlays allow together. Absent: as a NetworkPolicy.
+   * that it isolates are restricted to what overlays allow together. `strict`: it restricts them to what it allows alone. Absent: as a
+   * NetworkPolicy.
    */
-  readonly layer?: 'extension' | 'guard' | 'overlay';
+  readonly layer?: 'extension' | 'guard' | 'overlay' | 'strict';
   /** The priority of a guard: the lowest number decides about a pod. */
   readonly priority?: number;
+  /**
+   * The port by which the policy knows a connection that a tunnel carries: that of the `tunnel`, the `destination` behind it, or
+   * `either`, which is what an intent means. Absent: that of the destination for overlays, and else that of the tunnel.
+   */
+  readonly sees?: PortSeen;
+}
+
+type PortSeen = 'tunnel' | 'destination' | 'either';
+
+/** A mesh that carries the connections between some pods on one port of the destination. */
+export interface Tunnel {
+  /** Equal for tunnels that carry the same connections. */
+  readonly key: string;
+  readonly port: number;
+  readonly carries: (namespace: string, peer: string) => boolean;
 }
 
 type Policies = readonly LayeredPolicy[];
@@ -71,6 +87,15 @@ export interface JudgeInput {
   readonly labels: Labels;
   /** Skips I2, for a namespace in which no pod was known to run. */
   readonly mayCut?: boolean;
+  readonly tunnel?: Tunnel | undefined;
+}
+
+/** A namespace with all that its flows depend on beside its policies. */
+interface Place {
+  readonly key: string;
+  readonly namespace: string;
+  readonly labels: Labels;
+  readonly tunnel: Tunnel | undefined;
 }
 
 export class Judge {
@@ -97,11 +122,11 @@ export class Judge {
   }
 
   /** Describes a violation of I1 or I2; undefined if there is none. */
-  fault({ namespace, policies, references, labels, mayCut = false }: JudgeInput): string | undefined {
-    const place = `${namespace} ${this.#idOf(labels)}`;
-    const verdicts = this.#sum(place, namespace, policies, labels);
-    const [some, every] = cachedFor(this.#bounds, references, place, () => {
-      const all = references.map((each) => this.#sum(place, namespace, each, labels));
+  fault({ namespace, policies, references, labels, mayCut = false, tunnel }: JudgeInput): string | undefined {
+    const place = this.#place(namespace, labels, tunnel);
+    const verdicts = this.#sum(place, policies);
+    const [some, every] = cachedFor(this.#bounds, references, place.key, () => {
+      const all = references.map((each) => this.#sum(place, each));
       return [combined(all, (a, b) => a | b, 0), combined(all, (a, b) => a & b, ~0)] as const;
     });
     for (const [index, verdict] of verdicts.entries()) {
@@ -118,40 +143,51 @@ export class Judge {
   }
 
   /** Describes the flows that the policies allow together. */
-  allowed(namespace: string, policies: Policies, labels: Labels): string[] {
-    const bits = this.#sum(`${namespace} ${this.#idOf(labels)}`, namespace, policies, labels);
+  allowed(namespace: string, policies: Policies, labels: Labels, tunnel?: Tunnel): string[] {
+    const bits = this.#sum(this.#place(namespace, labels, tunnel), policies);
     return this.#flowsOf(namespace)
       .filter((_, index) => ((bits[index >> 5] ?? 0) >>> (index & 31)) & 1)
       .map(describeFlow);
   }
 
+  #place(namespace: string, labels: Labels, tunnel: Tunnel | undefined): Place {
+    return { key: `${namespace} ${this.#idOf(labels)} ${tunnel?.key ?? ''}`, namespace, labels, tunnel };
+  }
+
   /** Combines the effects of policies: one bit for each flow that they allow together. */
-  #sum(place: string, namespace: string, policies: Policies, labels: Labels): Bits {
-    return cachedFor(this.#sums, policies, place, () => {
-      const length = Math.ceil(this.#flowsOf(namespace).length / 32);
+  #sum(place: Place, policies: Policies): Bits {
+    return cachedFor(this.#sums, policies, place.key, () => {
+      const length = Math.ceil(this.#flowsOf(place.namespace).length / 32);
       const layers = Map.groupBy(policies, ({ layer }) => layer);
       const effectsOf = (layer?: LayeredPolicy['layer']) =>
         (layers.get(layer) ?? [])
           .toSorted((a, b) => (a.priority ?? 0) - (b.priority ?? 0))
-          .map(({ spec }) => this.#effect(place, namespace, spec, labels));
+          .map((each) => this.#effect(place, each));
       const [base, extensions] = [effectsOf(), effectsOf('extension')];
-      const [guards, overlays] = [effectsOf('guard'), effectsOf('overlay')];
+      const [guards, overlays, strict] = [effectsOf('guard'), effectsOf('overlay'), effectsOf('strict')];
       return Uint32Array.from(
         { length },
         (_, index) =>
-          passed(guards, index) & additive(base, extensions, index) & additive(overlays, [], index),
+          passed(guards, index) &
+          additive(base, extensions, index) &
+          additive(overlays, [], index) &
+          strict.reduce((bits, each) => bits & additive([each], [], index), ~0),
       );
     });
   }
 
-  #effect(place: string, namespace: string, spec: NetworkPolicySpec, labels: Labels): Effect {
+  #effect(
+    place: Place,
+    { spec, layer, sees = layer === 'overlay' ? 'destination' : 'tunnel' }: LayeredPolicy,
+  ): Effect {
     let key = this.#keys.get(spec);
     if (key === undefined) this.#keys.set(spec, (key = specKey(spec)));
-    let known = this.#effects.get(place);
-    if (known === undefined) this.#effects.set(place, (known = new Map()));
+    if (place.tunnel !== undefined) key = `${sees} ${key}`;
+    let known = this.#effects.get(place.key);
+    if (known === undefined) this.#effects.set(place.key, (known = new Map()));
     let effect = known.get(key);
     if (effect !== undefined) return effect;
-    effect = this.#evaluate(namespace, spec, labels);
+    effect = this.#evaluate(place, spec, sees);
     if (++this.#cached > MAX_CACHED) {
       this.#effects.clear();
       this.#cached = 0;
@@ -160,7 +196,7 @@ export class Judge {
   }
 
   /** Evaluates one policy. */
-  #evaluate(namespace: string, spec: NetworkPolicySpec, labels: Labels): Effect {
+  #evaluate({ namespace, labels, tunnel }: Place, spec: NetworkPolicySpec, sees: PortSeen): Effect {
     const namespaces = [...labels].map(([name, each]) => ({ name, labels: each }));
     const only = (each: NetworkPolicySpec) =>
       compileView({ namespaces, policies: [{ metadata: { namespace, name: 'only' }, spec: each }] });
@@ -171,7 +207,8 @@ export class Judge {
     const isolated = new Uint32Array(Math.ceil(flows.length / 32));
     const allowed = new Uint32Array(isolated.length);
     let open: readonly [Pod, PolicyType] | undefined;
-    for (const [index, { direction, pod, peer, port }] of flows.entries()) {
+    for (const [index, flow] of flows.entries()) {
+      const { direction, pod, peer, port } = flow;
       // A pod that is open to the world is not isolated in this direction.
       if (open?.[0] === pod && open[1] === direction) continue;
       const on = { port, protocol: 'TCP' } as const;
@@ -181,7 +218,10 @@ export class Judge {
       }
       const bit = 1 << (index & 31);
       isolated[index >> 5]! |= bit;
-      if (whole.allows(direction, pod, peer, on)) allowed[index >> 5]! |= bit;
+      if (
+        portsOf(flow, tunnel, sees).some((each) => whole.allows(direction, pod, peer, { ...on, port: each }))
+      )
+        allowed[index >> 5]! |= bit;
     }
     return { isolates: isolated, allows: allowed };
   }
@@ -210,6 +250,12 @@ export class Judge {
     }
     return flows;
   }
+}
+
+/** The ports of which a policy has to allow one. */
+function portsOf({ pod, peer, port }: Flow, tunnel: Tunnel | undefined, sees: PortSeen): readonly number[] {
+  if (peer.kind !== 'pod' || tunnel?.carries(pod.namespace, peer.pod.namespace) !== true) return [port];
+  return { tunnel: [tunnel.port], destination: [port], either: [port, tunnel.port] }[sees];
 }
 
 /** The flows that policies allow together, with others that isolate nothing. */

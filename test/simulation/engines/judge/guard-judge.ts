@@ -1,13 +1,16 @@
 /** Judges the guards of profiles: while they change, and in a converged cluster. It reads the model only. */
-import type { KubeObject } from '../../../src/api/meta.ts';
-import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
-import type { GuardKind } from '../../../src/engines/engine.ts';
-import type { GuardCarrier } from '../../../src/engines/guards/carrier.ts';
-import { PROFILES } from '../schedule/actions.ts';
-import type { ProfileValue } from '../schedule/inputs.ts';
-import { definitionName, inForm, schemaOf } from '../server/definitions.ts';
-import { CALICO_STAGED_GLOBAL, CALICO_TIER, DEFINITION, type Kind, type Stored } from '../server/kinds.ts';
-import type { Server } from '../server/server.ts';
+import type { KubeObject } from '../../../../src/api/meta.ts';
+import type { NetworkPolicy } from '../../../../src/api/network-policy.ts';
+import type { GuardKind } from '../../../../src/engines/engine.ts';
+import type { GuardCarrier } from '../../../../src/engines/guards/carrier.ts';
+import { writtenForm } from '../../../../src/engines/guards/objects.ts';
+import { NAMESPACES, PROFILES } from '../../schedule/actions.ts';
+import type { Combination } from '../../schedule/combination.ts';
+import type { ProfileValue } from '../../schedule/inputs.ts';
+import { definitionName, inForm, schemaOf } from '../../server/definitions.ts';
+import { CALICO_STAGED_GLOBAL, CALICO_TIER, DEFINITION, type Kind, type Stored } from '../../server/kinds.ts';
+import type { Server } from '../../server/server.ts';
+import { type Bounds, type BoundsContext, guardBounds } from './guard-bounds.ts';
 import {
   carrierOf,
   type Compiled,
@@ -15,15 +18,20 @@ import {
   currentGuard,
   GUARD_KINDS,
   type GuardRecorder,
+  type GuardScope,
+  guardScope,
   modeOf,
   unmetForm,
-} from './guards.ts';
-import type { EngineObject } from './references.ts';
-import { isWritable, type Served, servedAs } from './standing.ts';
+} from '../guards.ts';
+import type { EngineObject } from '../references.ts';
+import { isWritable, type Served, servedAs } from '../standing.ts';
 
 export class GuardJudge {
   /** The kind that carries guards. */
   readonly guard: Kind;
+  #scope: { readonly version: string; readonly scope: GuardScope } | undefined;
+  /** True if guards could not be written at some time of this round. */
+  #wasUnwritable = false;
   readonly #carrier: GuardCarrier;
   readonly #recorder: GuardRecorder;
   readonly #server: Server;
@@ -33,6 +41,48 @@ export class GuardJudge {
     this.#carrier = carrierOf(kind);
     this.#recorder = recorder;
     this.#server = server;
+  }
+
+  /** Changes with all that the bounds depend on. */
+  get key(): string {
+    return `${this.#recorder.inputs.version} ${this.#wasUnwritable}`;
+  }
+
+  beginRound(): void {
+    this.#wasUnwritable = false;
+    this.follow();
+  }
+
+  /** Looks at the cluster after a change. */
+  follow(): void {
+    this.#wasUnwritable ||= this.#served !== 'current';
+  }
+
+  /** @param known as in BoundsContext */
+  bounds(
+    combination: Combination,
+    { place, policies, known }: Pick<BoundsContext, 'place' | 'policies' | 'known'>,
+  ): Bounds {
+    const { least, most } = guardBounds(combination, {
+      kind: this.guard,
+      carrier: this.#carrier,
+      scope: this.#scopeOfRound(),
+      place,
+      policies,
+      known,
+    });
+    // A guard that can't be written, or whose kind is gone, denies nothing.
+    return { least, most: this.#wasUnwritable ? [...most, []] : most };
+  }
+
+  #scopeOfRound(): GuardScope {
+    const { inputs, observed } = this.#recorder;
+    const { version } = inputs;
+    if (this.#scope?.version === version) return this.#scope.scope;
+    const combinations = new Map(NAMESPACES.map((each) => [each, inputs.combinations(each)]));
+    const scope = guardScope(combinations, (namespace) => observed.policies(namespace));
+    this.#scope = { version, scope };
+    return scope;
   }
 
   /** True if all forms that the profile had in this round keep the guard. */
@@ -70,6 +120,8 @@ export class GuardJudge {
       return this.#unmetStaged(own(CALICO_STAGED_GLOBAL), undefined);
     const made = compiledGuard(currentGuard(profile, this.#recorder), this.#carrier);
     if (made === undefined) return undefined;
+    // Passes of unresolved peers that can't be read back are kept as they are, until the peers are resolved.
+    if (made.unresolved.size > 0 && guards.some((each) => !this.#isWhole(each))) return undefined;
     if (mode === 'Enforce') {
       const unmet = unmetForm(
         guards,
@@ -82,6 +134,12 @@ export class GuardJudge {
     }
     if (guards.length > 0) return `its guard ${guards[0]?.metadata.name} is left under Audit`;
     return this.#unmetStaged(own(CALICO_STAGED_GLOBAL), made);
+  }
+
+  /** True if the guard is as it was written. */
+  #isWhole(guard: KubeObject): boolean {
+    const form = this.#carrier.read(guard)?.form;
+    return form !== undefined && writtenForm(guard, form).isWhole;
   }
 
   /** The status that the condition should have; undefined if either may be. */

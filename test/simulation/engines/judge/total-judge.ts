@@ -3,30 +3,39 @@
  * *allowed = not guard denies and (not isolated or base or extensions) and overlay*. It is never wider than what the states before
  * and the intents since allow, and never cuts what all of them allow (I1, I2).
  */
-import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
-import type { EngineSetting, GuardKind } from '../../../src/engines/engine.ts';
-import { isolates } from '../../../src/policy/semantics/normalize.ts';
-import { notesOf, type RuleNote } from '../../../src/policy/notes.ts';
-import { canonicalJSON } from '../../../src/util/canonical-json.ts';
-import type { Pod } from '../../../src/analysis/cluster.ts';
-import type { Judge, LayeredPolicy } from '../../support/judge/judge.ts';
-import { NAMESPACES } from '../schedule/actions.ts';
-import type { Combination } from '../schedule/combination.ts';
-import { hasStablePods } from '../schedule/users.ts';
+import type { NetworkPolicy } from '../../../../src/api/network-policy.ts';
+import type { EngineSetting, GuardKind } from '../../../../src/engines/engine.ts';
+import { LABEL_PROFILE } from '../../../../src/api/names.ts';
+import { isolatesAll } from '../../../../src/policy/planning/effect.ts';
+import { isTransitionalCover } from '../../../../src/policy/planning/transition.ts';
+import { isolates } from '../../../../src/policy/semantics/normalize.ts';
+import { notesOf, type RuleNote } from '../../../../src/policy/notes.ts';
+import { canonicalJSON } from '../../../../src/util/canonical-json.ts';
+import type { Pod } from '../../../../src/analysis/cluster.ts';
+import type { TunnelPlan } from '../../../../src/engines/istio/ambient/plan.ts';
+import { isTunnel, type MeshTunnels } from '../../../../src/policy/tunnels.ts';
+import type { Judge, LayeredPolicy, Tunnel } from '../../../support/judge/judge.ts';
+import { NAMESPACES } from '../../schedule/actions.ts';
+import type { Combination } from '../../schedule/combination.ts';
+import { hasStablePods } from '../../schedule/users.ts';
 import {
+  AUTHORIZATION_POLICY,
+  CALICO_STAGED,
+  CALICO_STAGED_POLICY,
   DEFINITION,
   ENGINE_KINDS,
   type Kind,
   NAMESPACE,
   NETWORK_POLICY,
+  PEER_AUTHENTICATION,
   type Stored,
-} from '../server/kinds.ts';
-import { isOperator, type Server } from '../server/server.ts';
-import type { Revision, Storage } from '../server/storage.ts';
-import { definitionName, inForm, schemaOf } from '../server/definitions.ts';
-import type { ObservedCluster } from '../judge/observed-cluster.ts';
-import { type Inputs, isUnresolved } from '../schedule/inputs.ts';
-import { ACCOUNT, effectsOf, type Place } from './effects.ts';
+} from '../../server/kinds.ts';
+import { isOperator, type Server } from '../../server/server.ts';
+import type { Revision, Storage } from '../../server/storage.ts';
+import { definitionName, inForm, schemaOf } from '../../server/definitions.ts';
+import type { ObservedCluster } from '../../judge/observed-cluster.ts';
+import { type Inputs, isUnresolved } from '../../schedule/inputs.ts';
+import { ACCOUNT, effectsOf, type Place } from '../effects.ts';
 import {
   desiredExtensions,
   type EngineObject,
@@ -37,13 +46,14 @@ import {
   objectsOf,
   type OwnerOf,
   type PostponedDirections,
-} from './references.ts';
+} from '../references.ts';
 import { GuardJudge } from './guard-judge.ts';
-import { leastOverlaid, leastPasses } from './guards.ts';
-import { isFound, isInMesh, MESH_KINDS } from './mesh.ts';
-import { unmetOverlay } from './mesh-judge.ts';
-import { isWritable, servedAs } from './standing.ts';
-import { EXTENSION_KIND } from './users.ts';
+import { asksForStrict, isFound, isLabelledAmbient, MESH_KINDS, overlaying } from '../mesh.ts';
+import { MeshJudge } from './mesh-bounds.ts';
+import { tunnelPlan, unmetOverlay } from './mesh-judge.ts';
+import { unmetStaged } from './staged.ts';
+import { engineInForce, isWritable, servedAs } from '../standing.ts';
+import { EXTENSION_KIND } from '../users.ts';
 
 /** The recorder of NetworkPolicies and of the operator's inputs. */
 interface PolicyRecorder {
@@ -73,10 +83,13 @@ export class TotalJudge {
   readonly #created = new Set<string>();
   /** The uids of objects that the API server stored in another form. */
   readonly #altered = new Set<string>();
+  /** The AuthorizationPolicies by which ztunnel goes. */
+  #pushed: readonly Stored[] = [];
   readonly #recorder: PolicyRecorder;
   readonly #judge: Judge;
   readonly #setting: () => EngineSetting;
-  readonly #hasMesh: boolean;
+  /** Absent if the configuration names no mesh. */
+  readonly #mesh: MeshJudge | undefined;
   /** Absent if the configuration names no kind of policies for guards. */
   readonly #guards: GuardJudge | undefined;
   /** Each state of a namespace in this round, by its content; the first one is that at the beginning. */
@@ -104,7 +117,7 @@ export class TotalJudge {
     this.#recorder = recorder;
     this.#judge = judge;
     this.#setting = setting;
-    this.#hasMesh = hasMesh;
+    this.#mesh = hasMesh ? new MeshJudge(server) : undefined;
     this.#guards = guard && new GuardJudge(guard, recorder, server);
   }
 
@@ -114,10 +127,17 @@ export class TotalJudge {
     this.#intended.clear();
     this.#fixed.clear();
     for (const namespace of NAMESPACES) this.#begin(namespace);
+    this.#guards?.beginRound();
+    this.#mesh?.beginRound(
+      NAMESPACES.flatMap((each) => this.#objects(each).filter(({ object }) => this.#isOwned(object))),
+    );
   }
 
   /** Describes the fault that a revision brings. */
   follow({ kind, type, author, object, previous }: Revision): string | undefined {
+    this.#guards?.follow();
+    // Connections take another way by themselves: that is not the operator's doing.
+    if (this.#mesh?.follow() === true) for (const namespace of NAMESPACES) this.#note(namespace, false);
     const isOwn = isOperator(author);
     const { uid = '', name } = object.metadata;
     if (isOwn && type === 'ADDED') this.#created.add(uid);
@@ -132,7 +152,8 @@ export class TotalJudge {
     const isWanted = () => this.#isWanted(kind, object) || this.#guards?.isWanted(kind, object) === true;
     if (isOwn && type === 'DELETED' && !this.#altered.has(uid) && isWanted())
       return `I3, the operator deleted ${name}, which every intent keeps`;
-    const isPolicy = kind === NETWORK_POLICY || ENGINE_KINDS.includes(kind);
+    const isStatus = kind === AUTHORIZATION_POLICY && type === 'MODIFIED' && isSameForm(object, previous);
+    const isPolicy = !isStatus && (kind === NETWORK_POLICY || ENGINE_KINDS.includes(kind));
     if (!isPolicy && kind !== NAMESPACE) return undefined;
     const { namespace } = object.metadata;
     const touched = namespace === undefined ? NAMESPACES : [namespace];
@@ -140,6 +161,17 @@ export class TotalJudge {
       if (!NAMESPACES.includes(each)) continue;
       if (isPolicy) this.#note(each, isOwn);
       const fault = this.#fault(each);
+      if (fault !== undefined) return fault;
+    }
+    return undefined;
+  }
+
+  /** Describes the fault that begins as ztunnel goes by these AuthorizationPolicies. */
+  push(policies: readonly Stored[]): string | undefined {
+    this.#pushed = policies;
+    for (const namespace of NAMESPACES) {
+      this.#note(namespace, true);
+      const fault = this.#fault(namespace);
       if (fault !== undefined) return fault;
     }
     return undefined;
@@ -162,11 +194,89 @@ export class TotalJudge {
   /** Describes objects of the mesh that differ from those for the NetworkPolicies of the namespace; undefined if none do. */
   unmetOverlay(namespace: string, postponed: PostponedDirections): string | undefined {
     const { observed, inputs } = this.#recorder;
-    if (!this.#hasMesh || !isFound(this.#storage)) return undefined;
+    if (this.#mesh === undefined || !isFound(this.#storage)) return undefined;
     if (MESH_KINDS.some((kind) => !isWritable(this.#server, kind))) return undefined;
     const ownerOf: OwnerOf = (object) => observed.ownerOf(object as NetworkPolicy);
     const context = { ownerOf, postponed, storage: this.#storage };
     return unmetOverlay(inputs.current(namespace), namespace, this.state(namespace), context);
+  }
+
+  /** The tunnel of a namespace as it should be, by profile; undefined if it has none. */
+  tunnels(namespace: string): MeshTunnels | undefined {
+    return this.#tunnelPlan(namespace)?.profiles;
+  }
+
+  #tunnelPlan(namespace: string): TunnelPlan | undefined {
+    if (this.#mesh === undefined) return undefined;
+    const { observed, inputs } = this.#recorder;
+    const ownerOf: OwnerOf = (object) => observed.ownerOf(object as NetworkPolicy);
+    const context = { ownerOf, storage: this.#storage };
+    return tunnelPlan(inputs.current(namespace), namespace, this.state(namespace), context);
+  }
+
+  /**
+   * Describes connections through the tunnel that pass, and are not meant, or the reverse. It is for a namespace whose rules can all be
+   * carried, and that has no policies of somebody else.
+   */
+  unmetPassages(namespace: string): string | undefined {
+    const { observed, inputs } = this.#recorder;
+    const tunnel = this.#mesh?.tunnel();
+    const place = this.#place(namespace);
+    const current = inputs.current(namespace);
+    const plan = this.#tunnelPlan(namespace);
+    const state = this.state(namespace);
+    if (tunnel === undefined || plan === undefined || place.isAmbient?.(namespace) !== true) return undefined;
+    if ([...plan.profiles.values()].some(({ unresolved }) => unresolved.length > 0)) return undefined;
+    if (
+      isUnresolved(current, namespace) ||
+      state.policies.some((each) => observed.ownerOf(each) === undefined)
+    )
+      return undefined;
+    const { labels } = observed;
+    const meant = state.policies.filter((each) => !isTunnel(each)).map(asMeant);
+    const guards = this.#total(namespace, state).filter(({ layer }) => layer === 'guard');
+    const through = (policies: readonly LayeredPolicy[]) =>
+      this.#judge
+        .allowed(namespace, policies, labels, tunnel)
+        .filter((flow) => flow.startsWith('Ingress') && isThrough(flow, tunnel, namespace));
+    const [is, should] = [through(this.#total(namespace, state)), through([...meant, ...guards])];
+    const wider = is.find((flow) => !should.includes(flow));
+    const missing = should.find((flow) => !is.includes(flow));
+    if (wider !== undefined) return `it passes through the tunnel and is not meant: ${wider}`;
+    return missing && `it is meant and does not pass through the tunnel: ${missing}`;
+  }
+
+  /** Describes policies that Calico stages for profiles in Audit, and that differ from those which these would enforce. */
+  unmetStaged(namespace: string): string | undefined {
+    if (engineInForce(this.#server, this.#setting()) !== 'Calico') return undefined;
+    if ([CALICO_STAGED, CALICO_STAGED_POLICY].some((kind) => !isWritable(this.#server, kind)))
+      return undefined;
+    const { observed, inputs } = this.#recorder;
+    const ownerOf: OwnerOf = (object) => observed.ownerOf(object as NetworkPolicy);
+    return unmetStaged(inputs.current(namespace), namespace, this.state(namespace), ownerOf);
+  }
+
+  /**
+   * True if a profile asks for strict mutual TLS in a namespace that has none, so that its condition has to say why: most often, a rule has a
+   * peer that strict mutual TLS would cut.
+   */
+  lacksStrict(profile: string): boolean {
+    if (this.#mesh === undefined || !isFound(this.#storage)) return false;
+    if (MESH_KINDS.some((kind) => !isWritable(this.#server, kind))) return false;
+    const { inputs, observed } = this.#recorder;
+    return NAMESPACES.some((namespace) => {
+      const current = inputs.current(namespace);
+      const asking = overlaying(current, namespace).find(({ metadata }) => metadata.name === profile);
+      const isInjected =
+        current.labels?.['istio-injection'] === 'enabled' || isLabelledAmbient(current.labels);
+      const isIsolated = observed
+        .policies(namespace)
+        .some((each) => isolatesAll(each.spec, 'Ingress') && observed.ownerOf(each) === profile);
+      if (asking === undefined || !asksForStrict(asking) || !isInjected || !isIsolated) return false;
+      return !this.#objects(namespace).some(
+        ({ kind, object }) => kind === PEER_AUTHENTICATION && this.#isOwned(object),
+      );
+    });
   }
 
   /** Describes how the guard of a profile differs from what the profile asks for; undefined if it does not. */
@@ -210,7 +320,11 @@ export class TotalJudge {
 
   /** The policies and objects of a namespace now. */
   state(namespace: string): NamespaceState {
-    return { policies: this.#recorder.observed.policies(namespace), objects: this.#objects(namespace) };
+    return {
+      policies: this.#recorder.observed.policies(namespace),
+      objects: this.#objects(namespace),
+      pushed: this.#pushed.filter(({ metadata }) => metadata.namespace === namespace),
+    };
   }
 
   /** The objects as the API server serves them: an older definition hides fields. */
@@ -244,13 +358,17 @@ export class TotalJudge {
   /** Equal as long as the place of a namespace is. */
   #placeKey(namespace: string): string {
     const labels = JSON.stringify(this.#recorder.observed.labels.get(namespace));
-    const members = this.#hasMesh ? NAMESPACES.filter((each) => isInMesh(this.#storage, each)) : [];
-    return `${labels} ${members.join()}`;
+    const { isInMesh, isAmbient } = this.#place(namespace);
+    const members = this.#mesh === undefined ? [] : NAMESPACES.filter(isInMesh);
+    const ambient = isAmbient === undefined ? [] : NAMESPACES.filter(isAmbient);
+    return `${labels} ${members.join()} ${ambient.join()}`;
   }
 
   #place(namespace: string): Place {
     const labels = this.#recorder.observed.labels.get(namespace) ?? {};
-    return { name: namespace, labels, isInMesh: (each) => this.#hasMesh && isInMesh(this.#storage, each) };
+    return (
+      this.#mesh?.place({ name: namespace, labels }) ?? { name: namespace, labels, isInMesh: () => false }
+    );
   }
 
   /** False for an object of somebody else of which the operator can't know: its configuration names another engine. */
@@ -286,19 +404,20 @@ export class TotalJudge {
       references: this.#referencesOf(namespace),
       labels,
       mayCut: !hasStablePods(namespace),
+      tunnel: this.#mesh?.tunnel(),
     });
   }
 
-  #total(namespace: string, { policies, objects }: NamespaceState): readonly LayeredPolicy[] {
+  #total(namespace: string, state: NamespaceState): readonly LayeredPolicy[] {
     const labels = this.#placeKey(namespace);
-    const key = `${this.#setting()} ${namespace} ${labels} ${keyOf({ policies, objects })}`;
+    const key = `${this.#setting()} ${namespace} ${labels} ${keyOf(state)}`;
     let total = this.#totals.get(key);
     if (total === undefined) {
       const place = this.#place(namespace);
-      const effects = objects
+      const effects = objectsIn(state, place)
         .filter((each) => this.#isKnown(each))
         .flatMap(({ kind, object }) => effectsOf(kind, object, place));
-      this.#totals.set(key, (total = [...policies, ...effects]));
+      this.#totals.set(key, (total = [...state.policies, ...effects]));
     }
     return total;
   }
@@ -307,11 +426,11 @@ export class TotalJudge {
     const known = [...(this.#known.get(namespace)?.values() ?? [])];
     const seen = [...(this.#seen.get(namespace)?.values() ?? [])];
     const combinations = this.#recorder.inputs.combinations(namespace);
-    const place = this.#placeKey(namespace);
+    const place = `${this.#placeKey(namespace)} ${this.#restrictionKey(namespace)}`;
     const key = `${this.#setting()} ${place} ${combinations.map((each) => each.key).join()} ${seen.length} ${known.length}`;
     const cached = this.#references.get(namespace);
     if (cached?.key === key) return cached.all;
-    const all = new Set(known.map((state) => this.#total(namespace, state)));
+    const all = new Set(known.flatMap((state) => this.#knownTotals(namespace, state)));
     for (const combination of combinations)
       for (const state of this.#isFixed(namespace, combination) ? known : seen)
         for (const each of this.#intents(namespace, combination, state)) all.add(each);
@@ -337,8 +456,8 @@ export class TotalJudge {
     combination: Combination,
     state: KnownState,
   ): readonly (readonly LayeredPolicy[])[] {
-    const labels = this.#placeKey(namespace);
-    const key = `${this.#setting()} ${namespace} ${labels} ${combination.key} ${state.id}`;
+    const place = `${this.#placeKey(namespace)} ${this.#restrictionKey(namespace)}`;
+    const key = `${this.#setting()} ${namespace} ${place} ${combination.key} ${state.id}`;
     let intents = this.#intended.get(key);
     if (intents === undefined) {
       const { observed } = this.#recorder;
@@ -352,24 +471,107 @@ export class TotalJudge {
     return intents;
   }
 
-  /** An intent with each bound of what its guards deny: nothing, and all that its own policies do not allow. */
+  /** Changes with all that the bounds of guards and overlays depend on. */
+  #restrictionKey(namespace: string): string {
+    if (this.#guards === undefined && this.#mesh === undefined) return '';
+    return `${this.#guards?.key} ${this.#mesh?.key} ${this.#known.get(namespace)?.size}`;
+  }
+
+  /**
+   * A guard and an overlay are loosened each in its own time: meanwhile somebody else's policy may open a flow that the one denied and the
+   * other is to deny. So beside guards, overlays count for nothing in what may pass.
+   */
+  #knownTotals(namespace: string, state: KnownState): (readonly LayeredPolicy[])[] {
+    const total = this.#total(namespace, state);
+    if (this.#guards === undefined || this.#mesh === undefined) return [total];
+    const objects = state.objects.filter(
+      ({ kind, object }) => !MESH_KINDS.includes(kind) || !this.#isOwned(object),
+    );
+    return [total, this.#total(namespace, { ...state, objects })];
+  }
+
+  /** An intent with the bounds of what its guards and overlays deny. */
   #restricted(
     namespace: string,
     combination: Combination,
     { policies, objects }: NamespaceState,
   ): readonly (readonly LayeredPolicy[])[] {
-    if (this.#guards === undefined && !this.#hasMesh) return [this.#total(namespace, { policies, objects })];
+    if (this.#guards === undefined && this.#mesh === undefined)
+      return [this.#total(namespace, { policies, objects })];
     const restricting = [this.#guards?.guard, ...MESH_KINDS];
     const others = objects.filter(
       ({ kind, object }) => !restricting.includes(kind) || !this.#isOwned(object),
     );
+    const place = this.#place(namespace);
     const open = this.#total(namespace, { policies, objects: others });
+    const states = [...(this.#known.get(namespace)?.values() ?? [])];
+    const guards = this.#guards?.bounds(combination, {
+      place,
+      policies,
+      known: (profile) => states.map((state) => ownObjects(state, this.#guards?.guard, profile)),
+    }) ?? { least: [[]], most: [[]] };
+    const profiles = new Set(combination.profiles.map(({ asItIs }) => asItIs?.metadata.name ?? ''));
+    const own = policies.filter(({ metadata }) => profiles.has(metadata.labels?.[LABEL_PROFILE] ?? 'nobody'));
+    const known = states.map((state) => ({
+      objects: state.objects.filter(({ object }) => object.metadata.labels?.[LABEL_PROFILE] !== undefined),
+      isIsolated: state.policies.some(
+        (each) => isolatesAll(each.spec, 'Ingress') && !isTransitionalCover(each),
+      ),
+      isOpened: state.policies.some(
+        ({ metadata, spec }) =>
+          metadata.labels?.[LABEL_PROFILE] === undefined && (spec.ingress ?? []).length > 0,
+      ),
+    }));
+    const context = { place, own, known };
+    const mesh = this.#mesh?.bounds(combination, context) ?? { least: [], most: [] };
+    const most = [...open.map(asMeant), ...(this.#guards === undefined ? mesh.most : [])];
     const least = [
-      ...(this.#guards === undefined ? [] : leastPasses(combination, namespace, policies)),
-      ...(this.#hasMesh ? leastOverlaid(combination, policies) : []),
+      ...open.map(this.#mesh?.atLeast(combination, context) ?? ((policy) => policy)),
+      ...mesh.least,
     ];
-    return least.length === 0 ? [open] : [open, [...open, ...least]];
+    return [
+      ...guards.most.map((guard) => [...most, ...guard]),
+      ...guards.least.map((guard) => [...least, ...guard]),
+    ];
   }
+}
+
+/** The objects of a kind that a profile has by their labels. */
+function ownObjects({ objects }: NamespaceState, of: Kind | undefined, profile: string): Stored[] {
+  return objects.flatMap(({ kind, object }) =>
+    kind === of && object.metadata.labels?.[LABEL_PROFILE] === profile ? [object] : [],
+  );
+}
+
+/** In ambient mode, those AuthorizationPolicies have an effect by which ztunnel goes. */
+function objectsIn({ objects, pushed }: NamespaceState, { name, isAmbient }: Place): readonly EngineObject[] {
+  if (pushed === undefined || isAmbient?.(name) !== true) return objects;
+  return [
+    ...objects.filter(({ kind }) => kind !== AUTHORIZATION_POLICY),
+    ...pushed.map((object) => ({ kind: AUTHORIZATION_POLICY, object })),
+  ];
+}
+
+/** True if both differ in nothing but status. */
+function isSameForm(object: Stored, previous: Stored | undefined): boolean {
+  const { metadata } = object;
+  const { labels, annotations, ownerReferences, generation } = previous?.metadata ?? {};
+  return (
+    metadata.generation === generation &&
+    canonicalJSON([metadata.labels, metadata.annotations, metadata.ownerReferences]) ===
+      canonicalJSON([labels, annotations, ownerReferences])
+  );
+}
+
+/** A policy of an intent means the ports that it names, also where a tunnel carries connections to them. Guards do not know these. */
+function asMeant(policy: LayeredPolicy): LayeredPolicy {
+  return policy.layer === undefined || policy.layer === 'extension' ? { ...policy, sees: 'either' } : policy;
+}
+
+/** True if the tunnel carries the flow, by its description. */
+function isThrough(flow: string, { carries }: Tunnel, namespace: string): boolean {
+  const peer = / peer ([^/,]+)\//.exec(flow)?.[1];
+  return peer !== undefined && carries(namespace, peer);
 }
 
 interface KnownState extends NamespaceState {
@@ -384,9 +586,10 @@ export function withAccounts(pods: readonly Pod[]): Pod[] {
   }));
 }
 
-function keyOf({ policies, objects }: NamespaceState): string {
+function keyOf({ policies, objects, pushed = [] }: NamespaceState): string {
   return canonicalJSON([
     policies.map(({ metadata, spec }) => [metadata.name, metadata.annotations, metadata.labels, spec]),
+    pushed.map(({ metadata, ...rest }) => [metadata.name, rest['spec']]),
     objects.map(({ kind, object }) => [
       definitionName(kind),
       object.metadata.name,
