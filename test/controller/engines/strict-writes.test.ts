@@ -80,7 +80,7 @@ describe('writer of objects of a network engine', () => {
     const definitions = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
     const definition = `${plural}.${group}`;
 
-    const start = () => {
+    const start = async () => {
       const server = new Server(() => 0);
       const requests: Request[] = [];
       const transport = transportTo(server, (request) => requests.push(request));
@@ -98,6 +98,7 @@ describe('writer of objects of a network engine', () => {
         { method: 'POST', path: '/api/v1/namespaces', body: { metadata: { name: 'shop' } } },
         'user',
       );
+      const { promise: isListed, resolve: listed } = Promise.withResolvers<void>();
       const objects = new EngineObjects(
         each,
         {
@@ -109,8 +110,9 @@ describe('writer of objects of a network engine', () => {
           onWrite: () => {},
           onWatchError: () => {},
         },
-        { onState: () => {}, onDrift: () => {} },
+        { onState: listed, onDrift: () => {} },
       );
+      await isListed;
       stops.push(() => objects.stop());
       const resource = new Resource<KubeObject>(transport, kind);
       const stored = () =>
@@ -126,7 +128,7 @@ describe('writer of objects of a network engine', () => {
 
     describe(`of ${definition}`, () => {
       it('has the API server refuse unknown fields', async () => {
-        const { write, stored, requests } = start();
+        const { write, stored, requests } = await start();
         await write({ verb: 'create', object: object('one') });
         await write({ verb: 'update', object: object('two'), before: await stored() });
         assert.deepEqual((await stored()).spec, { written: 'two' });
@@ -137,21 +139,21 @@ describe('writer of objects of a network engine', () => {
       });
 
       it('leaves what is there if the schema lacks a field', async () => {
-        const { define, write, stored } = start();
+        const { define, write, stored } = await start();
         define({ properties: { other: {} } });
         await assert.rejects(write({ verb: 'create', object: object('one') }), SchemaTooOldError);
         await assert.rejects(stored(), /404|not found/i);
       });
 
       it('takes a new object back that is stored in another form', async () => {
-        const { define, write, stored } = start();
+        const { define, write, stored } = await start();
         define({ properties: { written: {}, added: { default: 'by the API server' } } });
         await assert.rejects(write({ verb: 'create', object: object('one') }), SchemaTooOldError);
         await assert.rejects(stored(), /404|not found/i);
       });
 
       it('takes an update back that is stored in another form', async () => {
-        const { define, write, stored } = start();
+        const { define, write, stored } = await start();
         await write({ verb: 'create', object: object('one') });
         const before = await stored();
         define({ properties: { written: {}, added: { default: 'by the API server' } } });
