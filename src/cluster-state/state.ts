@@ -136,6 +136,16 @@ export class ClusterState {
     return found;
   }
 
+  /** A test if a namespace has policies of this profile: the same as `namespacesWithPoliciesOf`, for a pass over all namespaces. */
+  policiesOf(profile: string): (namespace: string) => boolean {
+    const uid = this.profiles.get(profile)?.uid;
+    const byName = this.#marked.get(nameMark(profile));
+    const byUid = uid === undefined ? undefined : this.#marked.get(uidMark(uid));
+    return (namespace) =>
+      (byName?.has(namespace) === true || byUid?.has(namespace) === true) &&
+      (uid === undefined || this.#hasPolicyOf(profile, namespace));
+  }
+
   #hasPolicyOf(profile: string, namespace: string): boolean {
     for (const item of this.policies.byNamespace(namespace)) if (this.ownerOf(item) === profile) return true;
     return false;

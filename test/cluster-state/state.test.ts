@@ -277,6 +277,8 @@ describe('namespaces with policies of a profile', () => {
                 .map((item) => item.namespace),
             );
             assert.deepEqual([...clusterState.namespacesWithPoliciesOf(name)].sort(), [...recount].sort());
+            const all = new Set([...clusterState.policies.values()].map((item) => item.namespace));
+            assert.deepEqual(new Set([...all].filter(clusterState.policiesOf(name))), recount);
             found += recount.size;
           }
         }

@@ -2,8 +2,7 @@
 import type { ProfileStatus, SegmentationProfile } from '../../api/profile.ts';
 import type { Clock } from '../../util/clock.ts';
 import { replacing } from '../../util/merge-patch.ts';
-import { type NamespaceItem, projectProfile } from '../../cluster-state/items.ts';
-import { type ClusterState, isWritten } from '../../cluster-state/state.ts';
+import { projectProfile } from '../../cluster-state/items.ts';
 import { isAborted, isNotFound } from '../../kube/errors.ts';
 import { preconditionsOf } from '../../kube/preconditions.ts';
 import type { Resource } from '../../kube/resource.ts';
@@ -16,7 +15,7 @@ import type { ControllerObserver } from '../observer.ts';
 import type { Outcome } from '../queue/key-queue.ts';
 import { DONE, givenUp, retry } from '../queue/outcome.ts';
 import { addFinalizer, hasFinalizer, removeFinalizer } from './finalizer.ts';
-import { isReleased, leftNamespaces, type LeftNamespaces, type ReleaseParts } from './release.ts';
+import { isReleased, namespacesOf, type ProfileNamespaces, type ReleaseParts } from './release.ts';
 import { profileStatus, sameStatus } from './status.ts';
 import { nextPatienceEnd } from './termination.ts';
 
@@ -95,27 +94,26 @@ export class ProfileController {
     // As it is now: requests were sent since the reconcile began.
     const profile = clusterState.profile(metadata.name);
     if (profile === undefined) return DONE;
-    const left = leftNamespaces(profile, clusterState);
-    const status = this.#judgeStatus(profile, left);
+    const began = clock.monotonic();
+    const namespaces = namespacesOf(profile, clusterState);
+    const status = this.#judgeStatus(profile, namespaces, began);
     if (status !== undefined) await this.#writeStatus(profile, status, signal);
-    const afterMs = nextPatienceEnd(left.terminating, clock.now());
+    const afterMs = nextPatienceEnd(namespaces.left.terminating, clock.now());
     return afterMs === undefined ? DONE : { kind: 'again', afterMs };
   }
 
-  /** @returns the status to be written; undefined if the stored one says the same, or if it is too early to say */
+  /**
+   * @param began when the namespaces began to be looked at, in monotonic milliseconds
+   * @returns the status to be written; undefined if the stored one says the same, or if it is too early to say
+   */
   #judgeStatus(
     profile: SegmentationProfile,
-    { removing, terminating }: LeftNamespaces,
+    { selected, left: { removing, terminating } }: ProfileNamespaces,
+    began: number,
   ): ProfileStatus | undefined {
-    const { clusterState, records, admission, workloads, capabilities, enforcement, clock, observer } =
-      this.#options;
+    const { records, admission, workloads, capabilities, enforcement, clock, observer } = this.#options;
     const { name, generation } = profile.metadata;
-    const began = clock.monotonic();
     const record = records.profile(name);
-    // A profile that is deleted under `deletionPolicy: Delete` wants nothing in any namespace.
-    const selected: string[] = [];
-    for (const namespace of clusterState.namespaces.values())
-      if (isConcerned(profile, namespace, clusterState)) selected.push(namespace.key);
     // After a restart, the stored status of this generation stays until all namespaces were reconciled again (I6).
     const isStored = profile.status?.observedGeneration === generation && !record.hasJudgedStatus;
     const isKnown =
@@ -155,14 +153,4 @@ export class ProfileController {
     const patched = await profiles.patch(name, undefined, body, { subresource: 'status', signal });
     clusterState.profiles.observe(projectProfile(patched));
   }
-}
-
-/** True if the profile selects the namespace, or has policies there by an earlier revision that is still in force. */
-function isConcerned(
-  profile: SegmentationProfile,
-  namespace: NamespaceItem,
-  clusterState: ClusterState,
-): boolean {
-  const inForce = clusterState.inForce(profile, namespace);
-  return inForce.isAwaited || isWritten(inForce);
 }

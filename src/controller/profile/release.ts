@@ -3,7 +3,7 @@ import { LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../../api/names.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import type { NamespaceItem } from '../../cluster-state/items.ts';
-import type { ClusterState } from '../../cluster-state/state.ts';
+import { type ClusterState, isWritten } from '../../cluster-state/state.ts';
 import { isNotFound } from '../../kube/errors.ts';
 import type { Resource } from '../../kube/resource.ts';
 import { byName } from '../../util/order.ts';
@@ -26,31 +26,43 @@ export interface LeftNamespaces {
   readonly terminating: readonly NamespaceItem[];
 }
 
-/**
- * The namespaces that a profile leaves. If the profile is deleted under Retain, these are also namespaces with policies
- * that still name it as their owner.
- */
-export function leftNamespaces(profile: SegmentationProfile, clusterState: ClusterState): LeftNamespaces {
-  const isRetained =
-    profile.metadata.deletionTimestamp !== undefined && profile.spec.deletionPolicy === 'Retain';
-  const { name, uid = '' } = profile.metadata;
-  const names = clusterState.namespacesWithPoliciesOf(name, (each) => {
-    const namespace = clusterState.namespaces.get(each);
-    const relation = namespace && clusterState.inForce(profile, namespace).relation;
-    if (relation === 'none' || relation === 'audit') return true;
-    if (!isRetained) return false;
-    return [...clusterState.policies.byNamespace(each)].some(
-      (item) => clusterState.ownerOf(item) === name && item.ownerUids.includes(uid),
-    );
-  });
+/** The namespaces that a profile concerns, and those that it leaves. */
+export interface ProfileNamespaces {
+  /** The profile selects them, or has policies there by an earlier revision that is still in force. */
+  readonly selected: readonly string[];
+  readonly left: LeftNamespaces;
+}
+
+/** Looks once at each namespace, as nothing else runs meanwhile. */
+export function namespacesOf(profile: SegmentationProfile, clusterState: ClusterState): ProfileNamespaces {
+  const selected: string[] = [];
+  const left = new Set(stillOwned(profile, clusterState));
+  const hasPolicies = clusterState.policiesOf(profile.metadata.name);
+  for (const namespace of clusterState.namespaces.values()) {
+    const inForce = clusterState.inForce(profile, namespace);
+    if (inForce.isAwaited || isWritten(inForce)) selected.push(namespace.key);
+    const { relation } = inForce;
+    if ((relation === 'none' || relation === 'audit') && hasPolicies(namespace.key)) left.add(namespace.key);
+  }
   const removing: string[] = [];
   const terminating: NamespaceItem[] = [];
-  for (const each of names) {
+  for (const each of left) {
     const namespace = clusterState.namespaces.get(each);
     if (namespace?.terminating) terminating.push(namespace);
     else removing.push(each);
   }
-  return { removing, terminating: terminating.sort(byName) };
+  return { selected, left: { removing, terminating: terminating.sort(byName) } };
+}
+
+/** If the profile is deleted under Retain: the namespaces with policies that still name it as their owner. */
+function stillOwned({ metadata, spec }: SegmentationProfile, clusterState: ClusterState): string[] {
+  const { name, uid = '', deletionTimestamp } = metadata;
+  if (deletionTimestamp === undefined || spec.deletionPolicy !== 'Retain') return [];
+  return clusterState.namespacesWithPoliciesOf(name, (each) =>
+    [...clusterState.policies.byNamespace(each)].some(
+      (item) => clusterState.ownerOf(item) === name && item.ownerUids.includes(uid),
+    ),
+  );
 }
 
 /**
@@ -65,7 +77,7 @@ export async function isReleased(
 ): Promise<boolean> {
   const { clusterState, policies, records } = parts;
   if (!records.profile(profile.metadata.name).isReleasable()) return false;
-  if (leftNamespaces(profile, clusterState).removing.length > 0) return false;
+  if (namespacesOf(profile, clusterState).left.removing.length > 0) return false;
   const isRetained = profile.spec.deletionPolicy === 'Retain';
   if (isRetained && !isComplete(profile, parts)) return false;
   const labelSelector = `${LABEL_MANAGED_BY}=${MANAGER},${LABEL_PROFILE}=${profile.metadata.name}`;
