@@ -26,6 +26,7 @@ import { Resource } from '../../kube/resource.ts';
 import type { StoreChange } from '../../kube/watch/store.ts';
 import {
   type MeshConfiguration,
+  asksForTunnels,
   type MeshFacts,
   injectsAll,
   isAmbient,
@@ -178,6 +179,8 @@ export class MeshOverlay {
   }
 
   tunnels(...[namespace, intents, observe]: Parameters<MeshSupport['tunnels']>): MeshTunnels {
+    // What is not known yet may come before the overlay is planned.
+    if (intents.some(({ profile }) => asksForTunnels(profile.spec))) this.#namespaces.add(namespace.key);
     return this.#tunnels.policies(namespace, intents, observe);
   }
 

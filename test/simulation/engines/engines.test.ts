@@ -1,8 +1,8 @@
 /** Schedules with a network engine, each made for one fault. */
 import assert from 'node:assert/strict';
 import { NO_FAULTS } from '../faults/rates.ts';
-import type { Action, Plan, Round } from '../schedule/actions.ts';
-import type { EngineScene } from './actions.ts';
+import { type Action, type Plan, type Round, STABLE } from '../schedule/actions.ts';
+import type { Acceptance, EngineScene } from './actions.ts';
 import { GENERATOR } from '../schedule/plan.ts';
 import { simulate } from '../simulation.ts';
 
@@ -141,4 +141,46 @@ describe('simulation of the controller with overlays of a mesh that is not found
       );
       assert.equal(breach, undefined);
     });
+});
+
+describe('simulation of the controller in ambient mode', () => {
+  const scene: EngineScene = { setting: 'None', hasMesh: true, hasAmbient: true };
+  const ambient = STABLE.map((namespace): Action => ({ do: 'ambient', namespace, isAmbient: true }));
+  const istiod = (how: Acceptance): Action => ({ do: 'acceptance', how });
+  const from = (namespace: string, port: number) => ({
+    name: `from-${namespace}`,
+    from: [{ namespaces: [namespace] }],
+    ports: [{ port }],
+  });
+  const write = (...ingress: readonly object[]): Action =>
+    writeProfile({
+      baseline: { dns: 'Deny', sameNamespace: 'Deny', admissionWebhooks: 'Deny', mesh: 'Allow' },
+      mesh: { authorization: 'Enforce', mtls: 'Disabled' },
+      ingress,
+    });
+
+  it('isolates namespaces that were planned while the policies of the mesh were being read', async () => {
+    const { breach } = await simulate(planOf(scene, round(...ambient), round(write())));
+    assert.equal(breach, undefined);
+  });
+
+  it('opens and closes the tunnel whether istiod accepts its policies late, not at all, or refuses them', async () => {
+    const { breach, trace } = await simulate(
+      planOf(
+        scene,
+        round(...ambient),
+        round(istiod('lost'), write()),
+        round(istiod('lost'), write(from('b', 8080))),
+        round(istiod('slow'), write(from('b', 8080), from('c', 9090))),
+        round(istiod('refused'), write(from('c', 9090))),
+        round({ do: 'delete profile', name: 'p' }),
+      ),
+      { isTraced: true },
+    );
+    assert.equal(breach, undefined);
+    const written = trace.filter((line) =>
+      /operator-1 ADDED networkpolicies \S+baseline\.mesh\.tunnel/.test(line),
+    );
+    assert.ok(written.length > 0, 'the operator has not opened the tunnel');
+  });
 });
