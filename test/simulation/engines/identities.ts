@@ -3,7 +3,15 @@
  * open pods, so that it shows what guards and overlays deny. Pure.
  */
 import { type Dice, pick } from '../../faults/model.ts';
-import { type Action, type Plan, type Round, STABLE, withActions, withSpecs } from '../schedule/actions.ts';
+import {
+  type Action,
+  pause,
+  type Plan,
+  type Round,
+  STABLE,
+  withActions,
+  withSpecs,
+} from '../schedule/actions.ts';
 import { definitionName } from '../server/definitions.ts';
 import type { EngineAction } from './actions.ts';
 import { MESH_KINDS } from './mesh.ts';
@@ -75,7 +83,27 @@ interface Rule {
 function withAmbient(plan: Plan, roll: Dice, nextId: () => number): Plan {
   const meshed = withSpecs(plan, (spec) => ambientSpec(spec as Spec, roll));
   const changed = withActions(meshed, roll, nextId, (round, index) => ambientActions(roll, round, index));
-  return { ...changed, engine: { setting: 'None', ...plan.engine, hasMesh: true, hasAmbient: true } };
+  const mended = withEnd(changed, roll, nextId);
+  return { ...mended, engine: { setting: 'None', ...plan.engine, hasMesh: true, hasAmbient: true } };
+}
+
+/** Ends each round with a mesh that can be read and written: until then, nobody knows what the tunnel may carry. */
+function withEnd(plan: Plan, roll: Dice, nextId: () => number): Plan {
+  const mended = [
+    ...MESH_KINDS.map(definitionName).flatMap((kind): EngineAction[] => [
+      { do: 'definition', kind, form: 'current' },
+      { do: 'permission', kind, isGranted: true },
+    ]),
+    ...(['injector', 'configuration'] as const).map(
+      (part): EngineAction => ({ do: 'mesh', part, isThere: true }),
+    ),
+  ];
+  const rounds = plan.rounds.map((round) => {
+    if (round.isQuiet) return round;
+    const steps = mended.map((action) => ({ id: nextId(), after: pause(roll), action }));
+    return { ...round, steps: [...round.steps, ...steps] };
+  });
+  return { ...plan, rounds };
 }
 
 function ambientSpec(spec: Spec, roll: Dice): object {
@@ -127,13 +155,5 @@ function ambientActions(roll: Dice, { isQuiet }: Round, index: number): EngineAc
       { do: 'engine drift', namespace, choice: roll(100), how: roll(100) },
     ]);
   });
-  // Until they are mended, nobody knows what the tunnel may carry.
-  const mended = kinds.flatMap((kind): EngineAction[] => [
-    { do: 'definition', kind, form: 'current' },
-    { do: 'permission', kind, isGranted: true },
-  ]);
-  const parts = (['injector', 'configuration'] as const).map(
-    (part): EngineAction => ({ do: 'mesh', part, isThere: true }),
-  );
-  return [...(index === 0 ? mended : []), ...begins, ...actions, ...mended, ...parts];
+  return [...begins, ...actions];
 }
