@@ -7,6 +7,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { KubeObject } from '../../../src/api/meta.ts';
+import { cli } from '../../cli/cli.ts';
 import { type ControlPlane, sharedControlPlane } from '../../env/index.ts';
 import { crdEstablished } from '../../env/plane/crd.ts';
 import { goIsThere, goModuleFolder, skippedWithoutGo } from '../../env/tooling/go-tool.ts';
@@ -268,6 +269,37 @@ type Policy = KubeObject & {
     await plane.admin.send('DELETE', `${PATH}/${box.id}-same`);
     await plane.admin.send('DELETE', `${PATH}/${box.id}-first`);
     await becomes('Written', /stored with priority \d+; that/);
+  });
+
+  it('is compared by the plugin with the policies of others in the cluster', async () => {
+    const [early, late] = ['early', 'late'].map((each) => `${box.id}-${each}`) as [string, string];
+    const outside = await box.namespace('outside', null);
+    await box.pod(shop, 'web', { app: 'web' });
+    await box.pod(shop, 'db', { app: 'db' });
+    await box.pod(outside, 'client', { app: 'client' });
+    const compared = async (options = '') => {
+      const { code, stdout, stderr } = await cli(
+        `guard ${profile} --kubeconfig ${plane.kubeconfig}${options}`,
+      );
+      assert.deepEqual([code, stderr], [1, '']);
+      assert.match(
+        stdout,
+        new RegExp(`^  restricts 1 policy of others:[^]*${shop} +tenant +ingress .* TCP 22`, 'm'),
+      );
+      return stdout;
+    };
+    const cuts = new RegExp(
+      `^  cuts 2 flows between workloads .*:[^]*${outside}/client +${shop}/db +TCP 22\n.*${shop}/web`,
+      'm',
+    );
+    assert.match(await compared(), cuts);
+    // A policy that is asked after the guard denies them too, and one that is asked before it accepts them.
+    await foreign(late, 900, 'Deny');
+    assert.doesNotMatch(await compared(), /cuts/);
+    await foreign(early, 100, 'Accept');
+    assert.doesNotMatch(await compared(), /cuts/);
+    assert.match(await compared(' --only-network-policies'), cuts);
+    for (const name of [early, late]) await plane.admin.send('DELETE', `${PATH}/${name}`);
   });
 
   it('is held by the fence to what denies, outside of protected namespaces', async () => {
