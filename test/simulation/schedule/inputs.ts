@@ -134,6 +134,9 @@ export class Inputs {
       const { profile: asItIs, retained } = value;
       const own = formOf(asItIs);
       add(own.key ?? `${id}`, { asItIs, ...own });
+      // Without `spec.rollout` the profile is for all namespaces at once; a guard does not wait for the end of its last rollout.
+      if (asItIs?.status?.rollout !== undefined && asItIs.spec.rollout === undefined)
+        add(`${id} at once`, { asItIs, profile: asItIs, isHeld: false });
       if (retained === undefined) continue;
       // Retained policies follow the labels that the namespace had when the profile was deleted.
       for (const then of labelled.filter((each) => each.since <= since)) {
