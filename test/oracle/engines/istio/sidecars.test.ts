@@ -197,7 +197,13 @@ const inMesh = (...names: string[]) => ({
       policyTypes: ['Ingress'],
       ingress: [{ from: [named(front)], ports: [{ port: judge.port, protocol: 'TCP' }] }],
     });
-    const identities = inMesh(front);
+    // Created before the other one, this policy alone would cut it.
+    const all = policy('ingress', 'ingress', {
+      podSelector: {},
+      policyTypes: ['Ingress'],
+      ingress: [{ from: [named(other)], ports: [{ port: judge.port, protocol: 'TCP' }] }],
+    });
+    const identities = inMesh(front, other);
     const ownerOf = ({ metadata }: KubeObject) => metadata.labels?.['segmentation.dev/profile'];
     const account = `${front}/checkout`;
     await eventually(
@@ -227,7 +233,7 @@ const inMesh = (...names: string[]) => ({
     };
     try {
       for (const [policies, isPlaintext] of [
-        [[deny(), web], false],
+        [[deny(), all, web], false],
         [[], true],
       ] as const) {
         const desired = { policies, modes: MODES, kept: new Set<string>() };
