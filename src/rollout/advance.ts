@@ -235,9 +235,15 @@ class Rollout {
       if (now >= endsAt) return done(this.#fail(state, namespaceFailure(pending, 'DeadlineExceeded')));
       return done(state, Number.isFinite(endsAt) ? endsAt : undefined);
     }
-    const hasSoak = members.length > 0 && this.#soakMs(wave) > 0;
-    if (hasSoak && gate.kind !== 'closed') return goOn(this.#enter(state, 'Soaking'));
+    if (members.length > 0 && this.#hasSoak(wave) && gate.kind !== 'closed')
+      return goOn(this.#enter(state, 'Soaking'));
     return this.#end(state, wave, gate);
+  }
+
+  /** A wave without soak time soaks until its queries have answers from after its last write. */
+  #hasSoak(wave: number): boolean {
+    const { gates } = this.#input.profile.spec.rollout ?? {};
+    return this.#soakMs(wave) > 0 || (gates?.prometheus ?? []).length > 0;
   }
 
   #soak(state: RolloutState, wave: number, gate: OpenOrClosed): Step {

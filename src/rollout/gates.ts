@@ -82,13 +82,13 @@ export function judgeGates(gates: Gates, input: GateInput, context: GateContext)
   };
 }
 
-/** `unseen` if a query has no answer from the present phase of the wave. */
+/** `unseen` if a query has no answer from the present phase of the wave, whose beginning is known to the second. */
 function seenSince(
   { prometheus = [] }: Gates,
   answers: QueryAnswers,
   { phaseSince, now }: GateContext,
 ): GateVerdict {
-  const unseen = prometheus.find(({ name }) => (answers.get(name)?.at ?? 0) < phaseSince);
+  const unseen = prometheus.find(({ name }) => (answers.get(name)?.at ?? 0) < phaseSince + 1000);
   if (unseen === undefined) return OPEN;
   return { kind: 'unseen', reason: `query ${unseen.name} is being asked`, wakeAt: now + RECHECK_MS };
 }

@@ -201,6 +201,8 @@ describe('rollout with a gate of a query', () => {
     made.wait(9).settle();
     assert.equal(made.state.summary, 'Soaking 0/2');
     see(made, value(0.25));
+    assert.equal(made.state.summary, 'Soaking 1/2');
+    see(made.wait(1), value(0.25));
     assert.equal(made.state.summary, 'Complete');
 
     const other = see(scene(), value(0.25)).wait(25);
@@ -214,6 +216,8 @@ describe('rollout with a gate of a query', () => {
     see(made, value(0.75)).wait(1).settle();
     assert.equal(made.state.summary, 'Soaking 0/2');
     see(made, value(0.25));
+    assert.equal(made.state.summary, 'Soaking 1/2');
+    see(made.wait(1), value(0.25));
     assert.equal(made.state.summary, 'Complete');
   });
 
@@ -221,11 +225,14 @@ describe('rollout with a gate of a query', () => {
     const [canary] = WAVES;
     const made = scene().editRollout({ waves: [{ ...canary!, soak: '0m' }], paused: true });
     see(made, value(0.25)).wait(1).editRollout({ paused: false }).settle();
-    assert.equal(made.state.summary, 'Applying 0/2');
+    assert.equal(made.state.summary, 'Soaking 0/2');
     assert.equal(made.assignments['a'], 1);
     assert.equal(made.judge().obstacle, 'query errors is being asked');
+    // The beginning of a phase is known to the second.
     see(made, value(0.25));
-    assert.equal(made.state.summary, 'Complete');
+    assert.equal(made.state.summary, 'Soaking 0/2');
+    see(made.wait(1), value(0.25));
+    assert.equal(made.state.summary, 'Soaking 1/2');
   });
 
   it('fails before the first wave if the value is not within its bound up to the deadline', () => {
