@@ -34,7 +34,7 @@ const REGRESSION_PLANS = Object.entries(REGRESSIONS).flatMap(([generator, seeds]
 /** The seeds 1 to SCHEDULES run with the other tests. */
 const SCHEDULES = runs(60);
 /** The same of the version that has meshes and guards alone. */
-const IDENTITY_SCHEDULES = runs(8);
+const IDENTITY_SCHEDULES = runs(3);
 
 describe('simulation', () => {
   it(`of the controller keeps every invariant in ${SCHEDULES} schedules of events and faults`, async () => {
