@@ -127,15 +127,19 @@ export class MeshOverlay {
 
   /** Begins to watch if an earlier process has left objects. */
   async restore(signal: AbortSignal): Promise<void> {
-    const objects = new Resource(this.#options.transport, AUTHORIZATION.kind);
-    const { items } = await objects
-      .list({ limit: 1, labelSelector: `${LABEL_MANAGED_BY}=${MANAGER}`, signal })
-      .catch((error: unknown) => {
-        // Without permission or kind there is nothing that could be removed.
-        if (error instanceof ApiError && !isAborted(error)) return { items: [] };
-        throw error;
-      });
-    if (items.length > 0) this.#watch();
+    for (const { kind } of OVERLAY_KINDS) {
+      const objects = new Resource(this.#options.transport, kind);
+      const { items } = await objects
+        .list({ limit: 1, labelSelector: `${LABEL_MANAGED_BY}=${MANAGER}`, signal })
+        .catch((error: unknown) => {
+          // Without permission or kind there is nothing that could be removed.
+          if (error instanceof ApiError && !isAborted(error)) return { items: [] };
+          throw error;
+        });
+      if (items.length === 0) continue;
+      this.#watch();
+      return;
+    }
   }
 
   async stop(): Promise<void> {
