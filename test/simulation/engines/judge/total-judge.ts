@@ -85,6 +85,8 @@ export class TotalJudge {
   readonly #altered = new Set<string>();
   /** The AuthorizationPolicies by which ztunnel goes. */
   #pushed: readonly Stored[] = [];
+  /** True if somebody else than the operator has changed them since. */
+  #isChangedByOthers = false;
   readonly #recorder: PolicyRecorder;
   readonly #judge: Judge;
   readonly #setting: () => EngineSetting;
@@ -153,6 +155,7 @@ export class TotalJudge {
     if (isOwn && type === 'DELETED' && !this.#altered.has(uid) && isWanted())
       return `I3, the operator deleted ${name}, which every intent keeps`;
     const isStatus = kind === AUTHORIZATION_POLICY && type === 'MODIFIED' && isSameForm(object, previous);
+    if (kind === AUTHORIZATION_POLICY && !isOwn && !isStatus) this.#isChangedByOthers = true;
     const isPolicy = !isStatus && (kind === NETWORK_POLICY || ENGINE_KINDS.includes(kind));
     if (!isPolicy && kind !== NAMESPACE) return undefined;
     const { namespace } = object.metadata;
@@ -169,8 +172,10 @@ export class TotalJudge {
   /** Describes the fault that begins as ztunnel goes by these AuthorizationPolicies. */
   push(policies: readonly Stored[]): string | undefined {
     this.#pushed = policies;
+    const isOwn = !this.#isChangedByOthers;
+    this.#isChangedByOthers = false;
     for (const namespace of NAMESPACES) {
-      this.#note(namespace, true);
+      this.#note(namespace, isOwn);
       const fault = this.#fault(namespace);
       if (fault !== undefined) return fault;
     }
@@ -461,10 +466,7 @@ export class TotalJudge {
     let intents = this.#intended.get(key);
     if (intents === undefined) {
       const { observed } = this.#recorder;
-      // A profile may be gone by now that still owned objects in this state.
-      const ownerOf: OwnerOf = (object) =>
-        observed.ownerOf(object as NetworkPolicy) ??
-        (this.#created.has(object.metadata.uid ?? '') ? object.metadata.labels?.[LABEL_PROFILE] : undefined);
+      const ownerOf: OwnerOf = (object) => observed.ownerOf(object as NetworkPolicy);
       const objects = objectsOf(combination, namespace, state, ownerOf);
       intents = this.#recorder
         .intents(namespace, combination, state.policies)
