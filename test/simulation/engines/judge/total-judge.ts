@@ -466,7 +466,10 @@ export class TotalJudge {
     let intents = this.#intended.get(key);
     if (intents === undefined) {
       const { observed } = this.#recorder;
-      const ownerOf: OwnerOf = (object) => observed.ownerOf(object as NetworkPolicy);
+      // A profile may be gone by now that still owned objects in this state.
+      const ownerOf: OwnerOf = (object) =>
+        observed.ownerOf(object as NetworkPolicy) ??
+        (this.#created.has(object.metadata.uid ?? '') ? object.metadata.labels?.[LABEL_PROFILE] : undefined);
       const objects = objectsOf(combination, namespace, state, ownerOf);
       intents = this.#recorder
         .intents(namespace, combination, state.policies)
