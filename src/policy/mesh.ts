@@ -75,6 +75,11 @@ export function isAmbient({ ambient }: { readonly ambient: AmbientMesh }, labels
   return matches(ambient.namespaceSelector, labels);
 }
 
+/** True for the namespace whose policies hold for the pods of the whole mesh. */
+export function isRootNamespace({ controlPlanes }: MeshConfiguration, name: string): boolean {
+  return controlPlanes.some(({ rootNamespace }) => rootNamespace === name);
+}
+
 /** True if a profile with this `spec.mesh` asks for an overlay of identities. */
 export function asksForOverlay(mesh: ProfileSpec['mesh']): boolean {
   return mesh !== undefined && (mesh.authorization !== 'Disabled' || mesh.mtls !== 'Disabled');

@@ -24,14 +24,7 @@ import { ApiError, isAborted, isForbidden, isNamespaceTerminating } from '../../
 import type { Transport } from '../../kube/http/transport.ts';
 import { Resource } from '../../kube/resource.ts';
 import type { StoreChange } from '../../kube/watch/store.ts';
-import {
-  type MeshConfiguration,
-  asksForTunnels,
-  type MeshFacts,
-  injectsAll,
-  isAmbient,
-  trustDomainOf,
-} from '../../policy/mesh.ts';
+import { type MeshConfiguration, asksForTunnels, type MeshFacts, trustDomainOf } from '../../policy/mesh.ts';
 import { isTunnel, type MeshTunnels } from '../../policy/tunnels.ts';
 import { isProfileReference } from '../../policy/semantics/normalize.ts';
 import type { Clock, Random } from '../../util/clock.ts';
@@ -40,7 +33,8 @@ import { type ExtensionWriteContext, type ExtensionWrites, NOTHING_TO_WRITE } fr
 import type { DesiredOverlay, MeshSupport } from '../mesh-support.ts';
 import { AMBIENT_MODE, type Enrolment, SIDECARS } from './enrolment.ts';
 import { Members } from './members.ts';
-import { type MeshMode, OverlayReports } from './report.ts';
+import { hasOverlay, type MeshMode, modeOf } from './mode.ts';
+import { OverlayReports } from './report.ts';
 import { Tunnels } from './tunnels.ts';
 import { isStrict, type OwnedObjects, planWithoutMesh } from './without-mesh.ts';
 
@@ -275,7 +269,7 @@ export class MeshOverlay {
           },
         );
     const strict = new Set(
-      mode === 'outside' ? [] : profiles.filter(isStrict).map(({ metadata }) => metadata.name),
+      hasOverlay(mode) ? profiles.filter(isStrict).map(({ metadata }) => metadata.name) : [],
     );
     const outOfMesh = strict.size > 0 ? this.#outOfMesh(facts, mode, policies) : [];
     const tls = planMutualTLS(
@@ -425,11 +419,6 @@ function overlayContext(facts: MeshConfiguration, authorization: EngineObjects):
 
 function ownedIn(objects: EngineObjects, namespace: string): OwnedObjects {
   return { objects: objects.in(namespace), ownerOf: (object) => objects.ownerOf(object) };
-}
-
-function modeOf(facts: MeshConfiguration, { labels }: NamespaceItem): MeshMode {
-  if (isAmbient(facts, labels)) return 'ambient';
-  return injectsAll(facts, labels) ? 'sidecars' : 'outside';
 }
 
 function modesOf(profiles: readonly SegmentationProfile[]): Map<string, AuthorizationMode> {

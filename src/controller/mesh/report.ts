@@ -3,9 +3,7 @@ import type { SegmentationProfile } from '../../api/profile.ts';
 import type { MutualTLSPlan } from '../../engines/istio/mutual-tls.ts';
 import { counted, shortList } from '../../util/list-text.ts';
 import { byKey } from '../../util/order.ts';
-
-/** How the pods of a namespace get into the mesh. `outside`: not all of them do, and nothing is written. */
-export type MeshMode = 'sidecars' | 'ambient' | 'outside';
+import { hasOverlay, type MeshMode } from './mode.ts';
 
 export interface NamespaceOverlay {
   readonly mode: MeshMode;
@@ -58,7 +56,7 @@ export class OverlayReports {
     const named = (test: (overlay: NamespaceOverlay) => boolean) =>
       found.filter(([, overlay]) => test(overlay)).map(([name]) => name);
     const taken = named(({ tls }) => tls === 'taken');
-    const cut = found.filter(([, { mode, outOfMesh }]) => mode !== 'outside' && outOfMesh.length > 0);
+    const cut = found.filter(([, { mode, outOfMesh }]) => hasOverlay(mode) && outOfMesh.length > 0);
     const { authorization = 'Disabled', mtls = 'Disabled' } = spec.mesh ?? {};
     const outside = named(({ mode }) => mode === 'outside');
     const lacking = named(
@@ -68,10 +66,8 @@ export class OverlayReports {
       ...(authorization === 'Disabled' ? [] : [`authorization: ${authorization}`]),
       ...(mtls === 'Disabled' ? [] : [`mtls: ${mtls}`]),
     ];
-    const note =
-      outside.length === 0
-        ? ''
-        : `; ${counted(outside.length, 'namespace')} out of the mesh, as sidecars are not injected into every pod: ${shortList(outside)}`;
+    const roots = named(({ mode }) => mode === 'root');
+    const note = noteOf(outside, roots);
     if (taken.length > 0) {
       const message = `somebody else's PeerAuthentication decides in ${shortList(taken)}: delete it${note}`;
       return { status: 'False', reason: 'Conflict', message };
@@ -91,7 +87,18 @@ export class OverlayReports {
       const message = `authorization: ${authorization} ${what}: ${counted(lacking.length, 'namespace')}: ${shortList(lacking)}${note}`;
       return { status: 'False', reason: 'AmbientMode', message };
     }
-    const message = `${modes.join(' and ')} in ${counted(found.length - outside.length, 'namespace')}${note}`;
+    const message = `${modes.join(' and ')} in ${counted(found.length - outside.length - roots.length, 'namespace')}${note}`;
     return { status: 'True', reason: authorization === 'Audit' ? 'Audited' : 'Enforced', message };
   }
+}
+
+/** The namespaces in which nothing is written, and why. */
+function noteOf(outside: readonly string[], roots: readonly string[]): string {
+  const notes = [
+    outside.length > 0 &&
+      `${counted(outside.length, 'namespace')} out of the mesh, as sidecars are not injected into every pod: ${shortList(outside)}`,
+    roots.length > 0 &&
+      `none in ${shortList(roots)}, as policies of the root namespace of istiod hold for the whole mesh`,
+  ].filter((each) => each !== false);
+  return notes.map((each) => `; ${each}`).join('');
 }

@@ -16,6 +16,7 @@ import {
   type TunnelIntent,
 } from '../../policy/tunnels.ts';
 import type { EngineObjects } from '../engines/objects.ts';
+import { modeOf } from './mode.ts';
 
 export interface TunnelsOptions {
   readonly clusterState: ClusterState;
@@ -125,6 +126,9 @@ function tunnelProfile({ profile, compiled }: TunnelIntent): TunnelProfile {
 }
 
 /** Until the mesh is known, its own default label tells. */
-function isOfMesh(facts: MeshFacts | undefined, { labels }: NamespaceItem): boolean {
-  return facts?.kind === 'available' ? isAmbient(facts, labels) : matches(AMBIENT.namespaceSelector, labels);
+function isOfMesh(facts: MeshFacts | undefined, namespace: NamespaceItem): boolean {
+  const { labels } = namespace;
+  return facts?.kind === 'available'
+    ? modeOf(facts, namespace) === 'ambient'
+    : matches(AMBIENT.namespaceSelector, labels);
 }

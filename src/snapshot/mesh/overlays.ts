@@ -9,7 +9,13 @@ import { pastSidecars, planMutualTLS, rulesOutOfMesh } from '../../engines/istio
 import { type AuthorizationMode, planAuthorization } from '../../engines/istio/overlay.ts';
 import type { ObjectStep } from '../../engines/object-step.ts';
 import { asNetworkPolicy } from '../../policy/extensions.ts';
-import { asksForOverlay, injectsAll, isAmbient, type MeshConfiguration } from '../../policy/mesh.ts';
+import {
+  asksForOverlay,
+  injectsAll,
+  isAmbient,
+  isRootNamespace,
+  type MeshConfiguration,
+} from '../../policy/mesh.ts';
 import { isolates } from '../../policy/semantics/normalize.ts';
 import type { ProfileIntent, Snapshot, SnapshotNamespace } from '../snapshot.ts';
 
@@ -19,7 +25,7 @@ export interface SnapshotOverlay {
   readonly objects: readonly KubeObject[];
   /** The profiles that ask for one. */
   readonly profiles: readonly SegmentationProfile[];
-  /** `outside`: the namespace is not in the mesh; `ambient`: its pods have no sidecars, and its objects are those that are there. */
+  /** `outside`: the namespace is not in the mesh, or is its root; `ambient`: its pods have no sidecars, and its objects are those that are there. */
   readonly state: 'in-mesh' | 'outside' | 'ambient';
 }
 
@@ -37,9 +43,11 @@ export function overlaysOf(snapshot: Snapshot, asEnforced: boolean): SnapshotOve
   return [...byNamespace].flatMap(([namespace, own]): SnapshotOverlay[] => {
     const profiles = own.map(({ profile }) => profile).filter(({ spec }) => asksForOverlay(spec.mesh));
     if (profiles.length === 0) return [];
+    const outside = { namespace, profiles, objects: [], state: 'outside' } as const;
+    if (isRootNamespace(facts, namespace.name)) return [outside];
     if (isAmbient(facts, namespace.labels))
       return [{ namespace, profiles, objects: ownObjects(snapshot, namespace), state: 'ambient' }];
-    if (!injectsAll(facts, namespace.labels)) return [{ namespace, profiles, objects: [], state: 'outside' }];
+    if (!injectsAll(facts, namespace.labels)) return [outside];
     const objects = objectsOf({ snapshot, namespace, facts, identities }, own, profiles);
     return [{ namespace, profiles, objects, state: 'in-mesh' }];
   });

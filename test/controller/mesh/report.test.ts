@@ -27,6 +27,12 @@ describe('report of a mesh overlay', () => {
     assert.match(message, /in 1 namespace; 1 namespace out of the mesh, .*: b$/);
   });
 
+  it('names the root namespace of the mesh, in which nothing is written', () => {
+    const { status, message } = reportOf({ a: DONE, 'istio-system': { ...DONE, mode: 'root' } });
+    assert.equal(status, 'True');
+    assert.match(message, /in 1 namespace; none in istio-system, as policies of the root namespace/);
+  });
+
   it('is False in ambient mode where authorization has no effect, and says what it needs', () => {
     const { status, reason, message } = reportOf({ a: DONE, b: { ...DONE, mode: 'ambient' } });
     assert.deepEqual([status, reason], ['False', 'AmbientMode']);
