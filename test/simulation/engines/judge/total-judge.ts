@@ -471,9 +471,12 @@ export class TotalJudge {
         observed.ownerOf(object as NetworkPolicy) ??
         (this.#created.has(object.metadata.uid ?? '') ? object.metadata.labels?.[LABEL_PROFILE] : undefined);
       const objects = objectsOf(combination, namespace, state, ownerOf);
-      intents = this.#recorder
-        .intents(namespace, combination, state.policies)
-        .flatMap((policies) => this.#restricted(namespace, combination, { policies, objects }));
+      const isOpen = this.#guards !== undefined && isUnresolved(combination, namespace);
+      intents = [
+        ...this.#recorder.intents(namespace, combination, state.policies),
+        // A direction with unresolved peers may be postponed: a guard alone denies there, and goes with its profile.
+        ...(isOpen ? [state.policies] : []),
+      ].flatMap((policies) => this.#restricted(namespace, combination, { policies, objects }));
       this.#intended.set(key, intents);
     }
     return intents;
