@@ -442,7 +442,13 @@ export class Stage {
 export type Specs = Readonly<Record<string, unknown>>;
 
 export function specsOf(objects: Objects): Specs {
-  return Object.fromEntries([...objects].map(([name, { spec }]) => [name, spec]));
+  return Object.fromEntries(
+    [...objects].map(([name, { spec }]) => {
+      // Guards that are created anew together take the free priorities in any order.
+      const { order: _, ...kept } = spec as { readonly order?: number };
+      return [name, kept];
+    }),
+  );
 }
 
 export function revisionsOf(objects: Objects): Readonly<Record<string, string>> {
