@@ -33,7 +33,8 @@ export async function withElapsed<T>(
 ): Promise<T> {
   const started = performance.now();
   const report = () => {
-    const seconds = Math.floor((performance.now() - started) / 1000);
+    // A timer may fire a part of a millisecond early.
+    const seconds = Math.round((performance.now() - started) / 1000);
     const elapsed = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
     progress(`${step}${SEPARATOR}${elapsed} (${note()})`);
   };
