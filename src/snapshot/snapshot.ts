@@ -21,6 +21,9 @@ import { compile, type Compiled } from '../policy/compile.ts';
 import type { ExtensionPolicy } from '../policy/extensions.ts';
 import type { ClusterConfiguration, ClusterFacts } from '../policy/facts.ts';
 import { isGranting } from '../policy/exceptions/grant.ts';
+import type { TunnelPlan } from '../engines/istio/ambient/plan.ts';
+import { isTunnel } from '../policy/tunnels.ts';
+import { plannedTunnels } from './mesh/tunnels.ts';
 import { withFreeNames } from '../policy/planning/free-names.ts';
 import { arranged } from '../policy/planning/noted-rules.ts';
 import { type ManifestExceptions, type Opened, openedByExceptions, type Remark } from './exceptions.ts';
@@ -233,7 +236,7 @@ export class Snapshot {
         present.filter((policy) => this.ownerOf(policy) === undefined).map(({ metadata }) => metadata.name),
       );
       const lastKnown = lastKnownFrom(present);
-      return this.profiles.flatMap((profile): ProfileIntent[] => {
+      const intents = this.profiles.flatMap((profile): ProfileIntent[] => {
         const { relation, revision, profile: form } = this.#inForce(profile, namespace);
         if (relation === 'none' || relation === 'held') return [];
         const compiled = compile(form, namespace, this.facts, lastKnown);
@@ -252,7 +255,38 @@ export class Snapshot {
         const number = revision === undefined ? {} : { revision };
         return [{ profile, namespace, relation, ...number, compiled, ...written }];
       });
+      return this.#withTunnels(namespace, intents);
     });
+  }
+
+  /** Profiles under Audit have the tunnels that they would have beside those that are enforced. */
+  #withTunnels(namespace: SnapshotNamespace, intents: readonly ProfileIntent[]): ProfileIntent[] {
+    const enforced = intents.filter(({ relation }) => relation === 'enforce');
+    const ofEnforced = this.tunnelPlan(namespace, enforced);
+    const ofAll = enforced.length === intents.length ? ofEnforced : this.tunnelPlan(namespace, intents);
+    return intents.map((intent) => {
+      const plan = intent.relation === 'enforce' ? ofEnforced : ofAll;
+      const tunnels = plan?.profiles.get(intent.profile.metadata.name);
+      if (tunnels === undefined) return intent;
+      const unresolved = [...intent.compiled.unresolved, ...tunnels.unresolved];
+      const policies = [...intent.policies, ...tunnels.policies].sort(byObjectName);
+      return { ...intent, policies, compiled: { ...intent.compiled, unresolved } };
+    });
+  }
+
+  /** The tunnels of a namespace if these profiles are enforced there; undefined if it has none. */
+  tunnelPlan(namespace: SnapshotNamespace, intents: readonly ProfileIntent[]): TunnelPlan | undefined {
+    return plannedTunnels(
+      namespace,
+      intents.map((each) => ({ ...each, policies: each.policies.filter((policy) => !isTunnel(policy)) })),
+      {
+        mesh: this.facts.mesh(),
+        namespaces: this.namespaces,
+        foreign: this.policies.filter(
+          (policy) => policy.metadata.namespace === namespace.name && this.ownerOf(policy) === undefined,
+        ),
+      },
+    );
   }
 
   /** The namespaces that rollouts have still to reach, and that have no recorded revision; by profile, then by namespace. */

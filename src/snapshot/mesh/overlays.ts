@@ -4,9 +4,9 @@ import { LABEL_ROLE } from '../../api/names.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import type { Identities } from '../../engines/istio/authorization.ts';
-import { MESH_KINDS } from '../../engines/layers/engine-kinds.ts';
 import { pastSidecars, planMutualTLS, rulesOutOfMesh } from '../../engines/istio/mutual-tls.ts';
-import { type AuthorizationMode, planAuthorization } from '../../engines/istio/overlay.ts';
+import { type AuthorizationMode, planAuthorization, planOverlay } from '../../engines/istio/overlay.ts';
+import type { AuthorizationPolicy } from '../../engines/istio/policy.ts';
 import type { ObjectStep } from '../../engines/object-step.ts';
 import { asNetworkPolicy } from '../../policy/extensions.ts';
 import {
@@ -25,8 +25,11 @@ export interface SnapshotOverlay {
   readonly objects: readonly KubeObject[];
   /** The profiles that ask for one. */
   readonly profiles: readonly SegmentationProfile[];
-  /** `outside`: the namespace is not in the mesh, or is its root; `ambient`: its pods have no sidecars, and its objects are those that are there. */
-  readonly state: 'in-mesh' | 'outside' | 'ambient';
+  /**
+   * `outside`: the namespace is not in the mesh, or is its root; `ambient`: its pods have no sidecars, and PeerAuthentications are
+   * those that are there; `untunnelled`: the same, and no profile asks for what authorization needs there.
+   */
+  readonly state: 'in-mesh' | 'outside' | 'ambient' | 'untunnelled';
 }
 
 /**
@@ -45,19 +48,39 @@ export function overlaysOf(snapshot: Snapshot, asEnforced: boolean): SnapshotOve
     if (profiles.length === 0) return [];
     const outside = { namespace, profiles, objects: [], state: 'outside' } as const;
     if (isRootNamespace(facts, namespace.name)) return [outside];
-    if (isAmbient(facts, namespace.labels))
-      return [{ namespace, profiles, objects: ownObjects(snapshot, namespace), state: 'ambient' }];
+    if (isAmbient(facts, namespace.labels)) {
+      const plan = snapshot.tunnelPlan(namespace, own);
+      const objects = ambientObjects(snapshot, namespace, plan?.objects ?? []);
+      return [{ namespace, profiles, objects, state: plan === undefined ? 'untunnelled' : 'ambient' }];
+    }
     if (!injectsAll(facts, namespace.labels)) return [outside];
     const objects = objectsOf({ snapshot, namespace, facts, identities }, own, profiles);
     return [{ namespace, profiles, objects, state: 'in-mesh' }];
   });
 }
 
-/** The objects of the profiles that are there. */
-function ownObjects(snapshot: Snapshot, { name }: SnapshotNamespace): KubeObject[] {
-  return MESH_KINDS.flatMap((kind) => snapshot.objects.of(kind)).filter(
-    (object) => object.metadata.namespace === name && snapshot.ownerOf({ ...object, spec: {} }) !== undefined,
+/** The AuthorizationPolicies of the tunnel, and the PeerAuthentications of the profiles that are there. */
+function ambientObjects(
+  snapshot: Snapshot,
+  { name }: SnapshotNamespace,
+  policies: readonly AuthorizationPolicy[],
+): KubeObject[] {
+  const ownerOf = (object: KubeObject) => snapshot.ownerOf({ ...object, spec: {} });
+  const [authorizations = [], authentications = []] = ['AuthorizationPolicy', 'PeerAuthentication'].map(
+    (kind) => snapshot.objects.of(kind).filter(({ metadata }) => metadata.namespace === name),
   );
+  const isOwn = (object: KubeObject) => ownerOf(object) !== undefined;
+  const named = namesOfForeign(authorizations, isOwn);
+  const { widen, narrow } = planOverlay(named, { policies, kept: new Set() }, { ownerOf, meshWide: [] });
+  return [...applied(authorizations.filter(isOwn), [...widen, ...narrow]), ...authentications.filter(isOwn)];
+}
+
+/** What is written in the end depends on the names of foreign policies alone. */
+function namesOfForeign(
+  objects: readonly KubeObject[],
+  isOwn: (object: KubeObject) => boolean,
+): KubeObject[] {
+  return objects.map((each) => (isOwn(each) ? each : { metadata: { name: each.metadata.name } }));
 }
 
 interface OverlayContext {
@@ -86,10 +109,7 @@ function objectsOf(
     }),
   );
   const [authorizations, authentications] = [observed('AuthorizationPolicy'), observed('PeerAuthentication')];
-  // What is written in the end depends on the names of foreign policies alone.
-  const named = authorizations.map((each) =>
-    ownerOf(each) === undefined ? { metadata: { name: each.metadata.name } } : each,
-  );
+  const named = namesOfForeign(authorizations, (each) => ownerOf(each) !== undefined);
   const context = { identities, ownerOf, meshWide: [] };
   const access = planAuthorization(named, { policies, modes, kept }, context);
   const strict = new Set(

@@ -252,15 +252,21 @@ export function overlayNotes(intents: readonly ProfileIntent[], snapshot: Snapsh
         `profile ${name} asks for identities of the mesh, and its AuthorizationPolicies and PeerAuthentications are not known here${reason}`,
     );
   }
-  const why = {
-    outside: 'the namespace is not in the mesh',
-    ambient: 'its pods have no sidecars (ambient mode): only the operator knows its objects',
-  };
-  return overlays.flatMap(({ namespace, state }) =>
-    state === 'in-mesh' || !asking.some((each) => each.namespace.name === namespace.name)
-      ? []
-      : [`there are no AuthorizationPolicies for ${namespace.name} here: ${why[state]}`],
-  );
+  return overlays.flatMap(({ namespace: { name }, state, profiles }) => {
+    if (!asking.some((each) => each.namespace.name === name)) return [];
+    const isStrict = profiles.some(({ spec }) => spec.mesh?.mtls === 'Strict');
+    if (state === 'outside')
+      return [`there are no AuthorizationPolicies for ${name} here: the namespace is not in the mesh`];
+    if (state === 'untunnelled')
+      return [
+        `there are no AuthorizationPolicies for ${name} here: ambient mode needs baseline.mesh: Allow and mesh.authorization: Enforce`,
+      ];
+    return state === 'ambient' && isStrict
+      ? [
+          `PeerAuthentications for ${name} are those that are there: only the operator knows which pods ztunnel carries`,
+        ]
+      : [];
+  });
 }
 
 /**

@@ -140,6 +140,72 @@ describe('the sample of config/samples/istio, with the manifests of the mesh', (
   });
 });
 
+describe('the sample of config/samples/ambient, with the manifests of the mesh', () => {
+  const files = directoryOf({
+    'shop.yaml': `
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {istio.io/dataplane-mode: ambient, segmentation.dev/profile-class: ambient}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: storefront, labels: {istio.io/dataplane-mode: ambient}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: storefront, labels: {app.kubernetes.io/component: web}}
+spec: {containers: [{name: a, image: a}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: checkout, namespace: shop, labels: {app.kubernetes.io/component: checkout}}
+spec: {containers: [{name: a, image: a, ports: [{containerPort: 8443}]}]}
+`,
+  });
+  const all = `-f config/samples/ambient -f ${files}/shop.yaml -f ${directory}/istiod.yaml ${WITH_MESH}`;
+
+  it('is rendered with the policies that open the tunnel, and those that hold it to the rules', async () => {
+    const { stdout, stderr, code } = await cli(`render ${all} -o name`);
+    assert.equal(code, 0);
+    const names = stdout.split('\n').filter((name) => /tunnel|authorization/.test(name));
+    assert.deepEqual(names.map((name) => name.replace(/\.[0-9a-f]{10}$/, '.DIGEST')).sort(), [
+      'authorizationpolicy.security.istio.io/ambient.default-deny',
+      'authorizationpolicy.security.istio.io/ambient.ingress.baseline.mesh.tunnel',
+      'authorizationpolicy.security.istio.io/ambient.ingress.baseline.mesh.tunnel.DIGEST',
+      'networkpolicy.networking.k8s.io/ambient.ingress.baseline.mesh.tunnel',
+      'networkpolicy.networking.k8s.io/ambient.ingress.baseline.mesh.tunnel.DIGEST',
+    ]);
+    assert.doesNotMatch(stderr, /there are no AuthorizationPolicies/);
+  });
+
+  it('is judged by them', async () => {
+    const flow = (from: string, port: number) =>
+      cli(`explain ${from} shop/pod/checkout --port ${port} ${all}`);
+    assert.equal((await flow('storefront/pod/web', 8443)).code, 0);
+    assert.equal((await flow('storefront/pod/web', 9090)).code, 1);
+  });
+
+  it('is no change of a cluster that has them', async () => {
+    const rendered = directoryOf({ 'objects.yaml': (await cli(`render ${all}`)).stdout });
+    const { stdout, code } = await cli(
+      `diff --from ${files}/shop.yaml --from ${directory}/istiod.yaml --from config/samples/ambient --from ${rendered} ${all} -f ${rendered}`,
+    );
+    assert.equal(code, 0, stdout);
+  });
+
+  it('says what the profile lacks if it does not ask for a tunnel', async () => {
+    const profile = directoryOf({
+      'profile.yaml':
+        'apiVersion: segmentation.dev/v1alpha1\nkind: SegmentationProfile\nmetadata: {name: p}\n' +
+        'spec: {namespaceSelector: {matchLabels: {segmentation.dev/profile-class: ambient}}, mesh: {authorization: Enforce}}\n',
+    });
+    const { stderr } = await cli(
+      `render -f ${profile} -f ${files}/shop.yaml -f ${directory}/istiod.yaml ${WITH_MESH} -o name`,
+    );
+    assert.match(stderr, /no AuthorizationPolicies for shop here: ambient mode needs baseline\.mesh: Allow/);
+  });
+});
+
 describe('an AuthorizationPolicy of the root namespace', () => {
   const files = directoryOf({
     'pods.yaml': `
