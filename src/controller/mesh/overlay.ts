@@ -19,6 +19,7 @@ import {
   planOverlay,
 } from '../../engines/istio/overlay.ts';
 import { isTransition } from '../../engines/istio/transition.ts';
+import { isAsWritten } from '../../engines/digests.ts';
 import type { ObjectStep } from '../../engines/object-step.ts';
 import { ApiError, isAborted, isForbidden, isNamespaceTerminating } from '../../kube/errors.ts';
 import type { Transport } from '../../kube/http/transport.ts';
@@ -239,7 +240,8 @@ export class MeshOverlay {
       const { ownerReferences = [] } = before.metadata;
       const others = ownerReferences.filter((each) => !isProfileReference(each));
       if (owner === undefined || others.length === ownerReferences.length) return [];
-      if (!isRetained(owner) || isPlanned(before)) return [];
+      // An older definition hides fields of it, which a write would remove for good: a rule without its peers means everyone.
+      if (!isRetained(owner) || isPlanned(before) || !isAsWritten(before)) return [];
       // The fence refuses an object without them.
       const labels = { ...before.metadata.labels, [LABEL_MANAGED_BY]: MANAGER, [LABEL_PROFILE]: owner };
       const object = { ...before, metadata: { ...before.metadata, labels, ownerReferences: others } };
