@@ -79,7 +79,7 @@ export async function isReleased(
   if (!records.profile(profile.metadata.name).isReleasable()) return false;
   if (namespacesOf(profile, clusterState).left.removing.length > 0) return false;
   const isRetained = profile.spec.deletionPolicy === 'Retain';
-  if (isRetained && !isComplete(profile, parts)) return false;
+  if (isRetained && (isBeingRead(profile, clusterState) || !isComplete(profile, parts))) return false;
   const labelSelector = `${LABEL_MANAGED_BY}=${MANAGER},${LABEL_PROFILE}=${profile.metadata.name}`;
   const { items } = await policies.listAll({ labelSelector, signal });
   // A namespace that never ends its deletion must not hold up that of the profile.
@@ -97,6 +97,13 @@ export async function isReleased(
     return false;
   for (const policy of items.filter((each) => isOwnedBy(profile, each))) await disown(policy, parts, signal);
   return true;
+}
+
+/** True until it is known of each namespace which revision it has, and so what is to be removed there. */
+function isBeingRead(profile: SegmentationProfile, clusterState: ClusterState): boolean {
+  for (const namespace of clusterState.namespaces.values())
+    if (clusterState.inForce(profile, namespace).isBeingRead === true) return true;
+  return false;
 }
 
 function isOwnedBy({ metadata: { uid } }: SegmentationProfile, { metadata }: NetworkPolicy): boolean {
