@@ -282,9 +282,10 @@ export class Snapshot {
       {
         mesh: this.facts.mesh(),
         namespaces: this.namespaces,
-        foreign: this.policies.filter(
-          (policy) => policy.metadata.namespace === namespace.name && this.ownerOf(policy) === undefined,
-        ),
+        foreign: () =>
+          this.policies.filter(
+            (policy) => policy.metadata.namespace === namespace.name && this.ownerOf(policy) === undefined,
+          ),
       },
     );
   }

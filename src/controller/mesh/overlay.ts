@@ -178,7 +178,7 @@ export class MeshOverlay {
   }
 
   tunnels(...[namespace, intents, observe]: Parameters<MeshSupport['tunnels']>): MeshTunnels {
-    // What is not known yet may come before the overlay is planned.
+    // The mesh may become known before the overlay is planned.
     if (intents.some(({ profile }) => asksForTunnels(profile.spec))) this.#namespaces.add(namespace.key);
     return this.#tunnels.policies(namespace, intents, observe);
   }

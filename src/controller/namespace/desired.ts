@@ -189,7 +189,7 @@ export function desiredOverlay(
     return ingressOf(withoutPostponed(intent, waiting), intent.compiled.extensions);
   });
   const exceptingNames = new Set(excepting.map(({ profile }) => profile.metadata.name));
-  // What a deleted profile leaves is of nobody, like a policy of somebody else.
+  // Policies that a deleted profile leaves have no owner, like those of somebody else.
   const leaving = new Set(
     intents
       .filter(({ profile }) => profile.metadata.deletionTimestamp)

@@ -37,7 +37,7 @@ export function isolatingPart(object: KubeObject): object {
   return { spec: { ...part, types: typesOf(specOf(object)) } };
 }
 
-/** Of a NetworkPolicy of Calico. */
+/** The isolation by a NetworkPolicy of Calico. */
 export function isolationOf(object: KubeObject): Isolation {
   const spec = specOf(object);
   const { selector = '', serviceAccountSelector = '' } = spec;
@@ -47,7 +47,7 @@ export function isolationOf(object: KubeObject): Isolation {
   return podSelector === undefined ? 'unclear' : { podSelector, policyTypes: typesOf(spec) };
 }
 
-/** Of a GlobalNetworkPolicy, in the namespace. */
+/** The isolation by a GlobalNetworkPolicy, in the namespace. */
 export function clusterIsolationOf(
   object: KubeObject,
   { name, labels }: { readonly name: string; readonly labels: StringMap },

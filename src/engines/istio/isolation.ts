@@ -55,11 +55,6 @@ export function formOf(object: KubeObject): Form | undefined {
   return { labels, rules: known as readonly AuthorizationRule[] };
 }
 
-/** True if a pod with `labels` has all of `required`. */
-export function includesLabels(labels: StringMap, required: StringMap): boolean {
-  return Object.entries(required).every(([key, value]) => labels[key] === value);
-}
-
 function specOf(object: KubeObject): Raw {
   return recordOf((object as KubeObject & Raw)['spec']);
 }

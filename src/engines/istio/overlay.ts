@@ -25,6 +25,7 @@ import { formatNotes } from '../../policy/notes.ts';
 import { isTunnel } from '../../policy/tunnels.ts';
 import { updatedMetadata } from '../../policy/planning/updated-metadata.ts';
 import { isolates, isProfileReference } from '../../policy/semantics/normalize.ts';
+import { matches } from '../../policy/semantics/selector.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
 import type { ObjectStep } from '../object-step.ts';
 import { withDigests } from '../digests.ts';
@@ -35,7 +36,7 @@ import {
   matchLabelsOf,
   type NotedAuthorization,
 } from './authorization.ts';
-import { formOf, includesLabels, type Isolation, isolationOf } from './isolation.ts';
+import { formOf, type Isolation, isolationOf } from './isolation.ts';
 import {
   ANNOTATION_DRY_RUN,
   type AuthorizationPolicy,
@@ -193,7 +194,7 @@ function areIsolated(step: ObjectStep, form: 'before' | 'after', isolations: rea
   const labels = formOf(objectOf(step, form))?.labels;
   return (
     labels === undefined ||
-    isolations.some((each) => typeof each !== 'string' && includesLabels(labels, each))
+    isolations.some((each) => typeof each !== 'string' && matches({ matchLabels: each }, labels))
   );
 }
 

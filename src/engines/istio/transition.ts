@@ -9,8 +9,9 @@ import { LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, MANAGER, transitionName } 
 import { overlapsOf } from '../../policy/planning/overlaps.ts';
 import { MAX_OVERLAPS, PlanTooComplexError } from '../../policy/planning/transition.ts';
 import { isProfileReference } from '../../policy/semantics/normalize.ts';
+import { matches } from '../../policy/semantics/selector.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
-import { formOf, includesLabels, type Isolation } from './isolation.ts';
+import { formOf, type Isolation } from './isolation.ts';
 import {
   type AuthorizationPolicy,
   type AuthorizationRule,
@@ -49,7 +50,7 @@ export function transitionPolicies(
 ): AuthorizationPolicy[] {
   const isolated = isolations.filter((each) => each !== 'none');
   const isIsolated = (labels: StringMap) =>
-    isolated.some((each) => each !== 'unclear' && includesLabels(labels, each));
+    isolated.some((each) => each !== 'unclear' && matches({ matchLabels: each }, labels));
   const allowing = changing.filter((each) => (formOf(each)?.rules ?? []).length > 0);
   if (allowing.length < 2 || isIsolated({})) return [];
   const overlaps = overlapsOf(

@@ -7,6 +7,7 @@ import type { Identities } from '../../engines/istio/authorization.ts';
 import { pastSidecars, planMutualTLS, rulesOutOfMesh } from '../../engines/istio/mutual-tls.ts';
 import { type AuthorizationMode, planAuthorization, planOverlay } from '../../engines/istio/overlay.ts';
 import type { AuthorizationPolicy } from '../../engines/istio/policy.ts';
+import { isTransition } from '../../engines/istio/transition.ts';
 import type { ObjectStep } from '../../engines/object-step.ts';
 import { asNetworkPolicy } from '../../policy/extensions.ts';
 import {
@@ -75,7 +76,7 @@ function ambientObjects(
   return [...applied(authorizations.filter(isOwn), [...widen, ...narrow]), ...authentications.filter(isOwn)];
 }
 
-/** What is written in the end depends on the names of foreign policies alone. */
+/** Foreign policies by their names alone: the final objects depend on nothing else of them. */
 function namesOfForeign(
   objects: readonly KubeObject[],
   isOwn: (object: KubeObject) => boolean,
@@ -148,7 +149,7 @@ function applied(own: readonly KubeObject[], steps: readonly ObjectStep[]): Kube
     if (step.verb === 'delete') objects.delete(step.before.metadata.name);
     else objects.set(step.object.metadata.name, step.object);
   }
-  return [...objects.values()].filter(({ metadata }) => metadata.labels?.[LABEL_ROLE] !== 'transition');
+  return [...objects.values()].filter((each) => !isTransition(each));
 }
 
 /** A namespace is in the mesh if it injects sidecars, and no pod lacks one. Pods to be created will have theirs. */

@@ -29,8 +29,8 @@ export interface TunnelledProfile {
 export interface TunnelScope {
   readonly mesh: MeshFacts | undefined;
   readonly namespaces: readonly NamespaceFacts[];
-  /** The NetworkPolicies of others in the namespace. */
-  readonly foreign: readonly NetworkPolicy[];
+  /** The NetworkPolicies of others in the namespace; asked for only where a tunnel is planned. */
+  readonly foreign: () => readonly NetworkPolicy[];
 }
 
 /** Plans until nothing changes any more; each one goes on from the objects of the one before. */
@@ -56,7 +56,7 @@ export function plannedTunnels(
     ambient: namespaces.filter(({ labels }) => isAmbient(mesh, labels)),
   };
   const context = { port: mesh.ambient.port, trustDomain: trustDomainOf(mesh), namespaces };
-  const others = [...foreign, ...profiles.flatMap(({ policies }) => policies)];
+  const others = [...foreign(), ...profiles.flatMap(({ policies }) => policies)];
   let plan: TunnelPlan | undefined;
   for (let count = 0; count < MOST_PLANS; count++) {
     const tunnels = [...(plan?.profiles.values() ?? [])].flatMap(({ policies }) => policies);
