@@ -75,9 +75,24 @@ export function isAmbient({ ambient }: { readonly ambient: AmbientMesh }, labels
   return matches(ambient.namespaceSelector, labels);
 }
 
-/** True for the namespace whose policies hold for the pods of the whole mesh. */
-export function isRootNamespace({ controlPlanes }: MeshConfiguration, name: string): boolean {
-  return controlPlanes.some(({ rootNamespace }) => rootNamespace === name);
+/**
+ * How the pods of a namespace get into the mesh. `outside`: not all pods get into the mesh. `root`: the policies of the namespace hold for the whole mesh, so that an overlay there
+ * would deny connections in other namespaces. Nothing is written in either.
+ */
+export type MeshMode = 'sidecars' | 'ambient' | 'outside' | 'root';
+
+export function modeOf(
+  facts: MeshConfiguration,
+  { name, labels }: { readonly name: string; readonly labels: StringMap },
+): MeshMode {
+  if (facts.controlPlanes.some(({ rootNamespace }) => rootNamespace === name)) return 'root';
+  if (isAmbient(facts, labels)) return 'ambient';
+  return injectsAll(facts, labels) ? 'sidecars' : 'outside';
+}
+
+/** True if an overlay is written in a namespace of this mode. */
+export function hasOverlay(mode: MeshMode): boolean {
+  return mode === 'sidecars' || mode === 'ambient';
 }
 
 /** True if a profile with this `spec.mesh` asks for an overlay of identities. */

@@ -25,7 +25,15 @@ import { ApiError, isAborted, isForbidden, isNamespaceTerminating } from '../../
 import type { Transport } from '../../kube/http/transport.ts';
 import { Resource } from '../../kube/resource.ts';
 import type { StoreChange } from '../../kube/watch/store.ts';
-import { type MeshConfiguration, asksForTunnels, type MeshFacts, trustDomainOf } from '../../policy/mesh.ts';
+import {
+  asksForTunnels,
+  hasOverlay,
+  type MeshConfiguration,
+  type MeshFacts,
+  type MeshMode,
+  modeOf,
+  trustDomainOf,
+} from '../../policy/mesh.ts';
 import { isTunnel, type MeshTunnels } from '../../policy/tunnels.ts';
 import { isProfileReference } from '../../policy/semantics/normalize.ts';
 import type { Clock, Random } from '../../util/clock.ts';
@@ -34,7 +42,6 @@ import { type ExtensionWriteContext, type ExtensionWrites, NOTHING_TO_WRITE } fr
 import type { DesiredOverlay, MeshSupport } from '../mesh-support.ts';
 import { AMBIENT_MODE, type Enrolment, SIDECARS } from './enrolment.ts';
 import { Members } from './members.ts';
-import { hasOverlay, type MeshMode, modeOf } from './mode.ts';
 import { OverlayReports } from './report.ts';
 import { Tunnels } from './tunnels.ts';
 import { isStrict, type OwnedObjects, planWithoutMesh } from './without-mesh.ts';
@@ -258,7 +265,7 @@ export class MeshOverlay {
     if (facts?.kind !== 'available')
       return facts === undefined ? undefined : this.#planWithoutMesh(namespace.key, desired, this.#kinds);
     const { policies, profiles, kept, excepting } = desired;
-    const mode = modeOf(facts, namespace);
+    const mode = modeOf(facts, { name: namespace.key, labels: namespace.labels });
     const hasTunnel = this.#tunnels.has(namespace.key);
     const access = hasTunnel
       ? this.#planTunnels(namespace, kept, { facts, authorization })

@@ -3,7 +3,7 @@ import type { SegmentationProfile } from '../../api/profile.ts';
 import type { MutualTLSPlan } from '../../engines/istio/mutual-tls.ts';
 import { counted, shortList } from '../../util/list-text.ts';
 import { byKey } from '../../util/order.ts';
-import { hasOverlay, type MeshMode } from './mode.ts';
+import { hasOverlay, type MeshMode } from '../../policy/mesh.ts';
 
 export interface NamespaceOverlay {
   readonly mode: MeshMode;

@@ -6,7 +6,7 @@ import type { ClusterState } from '../../cluster-state/state.ts';
 import { planTunnels, type TunnelPlan, type TunnelProfile } from '../../engines/istio/ambient/plan.ts';
 import { AMBIENT } from '../../engines/istio/mesh-config.ts';
 import type { AuthorizationPolicy } from '../../engines/istio/policy.ts';
-import { asksForTunnels, isAmbient, type MeshFacts, trustDomainOf } from '../../policy/mesh.ts';
+import { asksForTunnels, isAmbient, type MeshFacts, modeOf, trustDomainOf } from '../../policy/mesh.ts';
 import { matches } from '../../policy/semantics/selector.ts';
 import {
   isTunnel,
@@ -16,7 +16,6 @@ import {
   type TunnelIntent,
 } from '../../policy/tunnels.ts';
 import type { EngineObjects } from '../engines/objects.ts';
-import { modeOf } from './mode.ts';
 
 export interface TunnelsOptions {
   readonly clusterState: ClusterState;
@@ -127,8 +126,8 @@ function tunnelProfile({ profile, compiled }: TunnelIntent): TunnelProfile {
 
 /** Until the mesh is known, its own default label tells. */
 function isOfMesh(facts: MeshFacts | undefined, namespace: NamespaceItem): boolean {
-  const { labels } = namespace;
+  const { key: name, labels } = namespace;
   return facts?.kind === 'available'
-    ? modeOf(facts, namespace) === 'ambient'
+    ? modeOf(facts, { name, labels }) === 'ambient'
     : matches(AMBIENT.namespaceSelector, labels);
 }

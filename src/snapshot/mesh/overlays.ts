@@ -10,13 +10,7 @@ import type { AuthorizationPolicy } from '../../engines/istio/policy.ts';
 import { isTransition } from '../../engines/istio/transition.ts';
 import type { ObjectStep } from '../../engines/object-step.ts';
 import { asNetworkPolicy } from '../../policy/extensions.ts';
-import {
-  asksForOverlay,
-  injectsAll,
-  isAmbient,
-  isRootNamespace,
-  type MeshConfiguration,
-} from '../../policy/mesh.ts';
+import { asksForOverlay, hasOverlay, injectsAll, type MeshConfiguration, modeOf } from '../../policy/mesh.ts';
 import { isolates } from '../../policy/semantics/normalize.ts';
 import type { ProfileIntent, Snapshot, SnapshotNamespace } from '../snapshot.ts';
 
@@ -48,13 +42,13 @@ export function overlaysOf(snapshot: Snapshot, asEnforced: boolean): SnapshotOve
     const profiles = own.map(({ profile }) => profile).filter(({ spec }) => asksForOverlay(spec.mesh));
     if (profiles.length === 0) return [];
     const outside = { namespace, profiles, objects: [], state: 'outside' } as const;
-    if (isRootNamespace(facts, namespace.name)) return [outside];
-    if (isAmbient(facts, namespace.labels)) {
+    const mode = modeOf(facts, namespace);
+    if (!hasOverlay(mode)) return [outside];
+    if (mode === 'ambient') {
       const plan = snapshot.tunnelPlan(namespace, own);
       const objects = ambientObjects(snapshot, namespace, plan?.objects ?? []);
       return [{ namespace, profiles, objects, state: plan === undefined ? 'untunnelled' : 'ambient' }];
     }
-    if (!injectsAll(facts, namespace.labels)) return [outside];
     const objects = objectsOf({ snapshot, namespace, facts, identities }, own, profiles);
     return [{ namespace, profiles, objects, state: 'in-mesh' }];
   });

@@ -9,13 +9,7 @@ import { ACCEPTED } from '../../engines/istio/ambient/acceptance.ts';
 import { planTunnels, type TunnelPlan } from '../../engines/istio/ambient/plan.ts';
 import type { Compiled } from '../../policy/compile.ts';
 import type { NamespaceFacts } from '../../policy/facts.ts';
-import {
-  asksForTunnels,
-  isAmbient,
-  isRootNamespace,
-  type MeshFacts,
-  trustDomainOf,
-} from '../../policy/mesh.ts';
+import { asksForTunnels, isAmbient, type MeshFacts, modeOf, trustDomainOf } from '../../policy/mesh.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
 
 /** A profile in a namespace. */
@@ -44,7 +38,7 @@ export function plannedTunnels(
 ): TunnelPlan | undefined {
   if (mesh?.kind !== 'available' || !profiles.some(({ profile }) => asksForTunnels(profile.spec)))
     return undefined;
-  if (!isAmbient(mesh, namespace.labels) || isRootNamespace(mesh, namespace.name)) return undefined;
+  if (modeOf(mesh, namespace) !== 'ambient') return undefined;
   const input = {
     namespace,
     profiles: profiles.map(({ profile, compiled, policies }) => ({

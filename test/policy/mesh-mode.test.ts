@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { hasOverlay, modeOf } from '../../../src/controller/mesh/mode.ts';
-import { detectIstio } from '../../../src/engines/istio/detect.ts';
-import { evidenceOf } from '../../engines/istio/fixture.ts';
+import { hasOverlay, modeOf } from '../../src/policy/mesh.ts';
+import { detectIstio } from '../../src/engines/istio/detect.ts';
+import { evidenceOf } from '../engines/istio/fixture.ts';
 
 describe('mesh mode of a namespace', () => {
   const { facts } = detectIstio(evidenceOf());
   assert.ok(facts.kind === 'available');
-  const mode = (key: string, labels: Readonly<Record<string, string>>) => modeOf(facts, { key, labels });
+  const mode = (name: string, labels: Readonly<Record<string, string>>) => modeOf(facts, { name, labels });
   const injected = { 'istio-injection': 'enabled' };
   const ambient = { 'istio.io/dataplane-mode': 'ambient' };
 
