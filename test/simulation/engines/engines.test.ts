@@ -1,7 +1,7 @@
 /** Schedules with a network engine, each made for one fault. */
 import assert from 'node:assert/strict';
 import { NO_FAULTS } from '../faults/rates.ts';
-import { type Action, type Plan, type Round, STABLE } from '../schedule/actions.ts';
+import { type Action, NAMESPACES, type Plan, type Round, STABLE } from '../schedule/actions.ts';
 import type { Acceptance, EngineScene } from './actions.ts';
 import { GENERATOR } from '../schedule/plan.ts';
 import { simulate } from '../simulation.ts';
@@ -99,6 +99,21 @@ describe('simulation of the controller on Cilium', () => {
       assert.equal(breach, undefined);
       assert.ok((counts['transitions'] ?? 0) > 0, 'the plans needed no transition policies');
     });
+});
+
+describe('simulation of the controller with guards', () => {
+  it('passes what another profile allows while neither selects a namespace', async () => {
+    const to = (port: number) => [{ name: `on-${port}`, to: [{ namespaces: ['b'] }], ports: [{ port }] }];
+    const guarded = writeProfile({ isolation: ['Egress'], egress: to(8080), guard: { mode: 'Enforce' } });
+    const beside = (port: number) => writeProfile({ isolation: ['Egress'], egress: to(port) }, 'q');
+    const labels = { 'example.com/member': 'no' };
+    const left = NAMESPACES.map((namespace): Action => ({ do: 'label', namespace, labels }));
+    const scene: EngineScene = { setting: 'None', guard: 'ClusterNetworkPolicy' };
+    const { breach } = await simulate(
+      planOf(scene, round(guarded, beside(9090)), round(...left), round(beside(9091))),
+    );
+    assert.equal(breach, undefined);
+  });
 });
 
 describe('simulation of the controller with overlays of a mesh that is not found any more', () => {

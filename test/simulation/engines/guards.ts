@@ -101,11 +101,14 @@ export function leastScope(
 /** The forms of the profiles that may be enforced. */
 function formsOf({ profiles }: Combination): SegmentationProfile[] {
   return profiles.flatMap(({ asItIs, profile }) => {
-    const isLeaving =
-      asItIs?.metadata.deletionTimestamp !== undefined && asItIs.spec.deletionPolicy !== 'Retain';
-    const forms = isLeaving ? [] : [asItIs, profile];
+    const forms = asItIs !== undefined && isLeaving(asItIs) ? [] : [asItIs, profile];
     return forms.flatMap((each) => (each?.spec.mode === 'Enforce' ? [each] : []));
   });
+}
+
+/** True if the policies of the profile go with it. */
+function isLeaving({ metadata, spec }: SegmentationProfile): boolean {
+  return metadata.deletionTimestamp !== undefined && spec.deletionPolicy !== 'Retain';
 }
 
 function additionsOf(added: readonly ExceptionInForce[]): GuardAdditions {
@@ -146,22 +149,23 @@ export function currentGuard(profile: SegmentationProfile, { observed, inputs }:
     .map(([each, labels]) => ({ name: each, labels }));
   const inScope = namespaces.filter((each) => NAMESPACES.includes(each.name));
   const combinations = inScope.map((each) => ({ namespace: each.name, current: inputs.current(each.name) }));
-  const forms = new Set([profile]);
+  const { profiles: all, facts } = inputs.current(NAMESPACES[0] ?? '');
+  // A namespace may be labelled later, also if the profile selects none now: all profiles that enforce count.
+  const enforcing = all.flatMap(({ asItIs }) =>
+    asItIs === undefined || isLeaving(asItIs) || asItIs.spec.mode !== 'Enforce' ? [] : [asItIs],
+  );
+  const forms = new Set([profile, ...enforcing]);
   const held = new Map<string, string[]>();
   for (const { namespace, current } of combinations)
     for (const [index, { asItIs, profile: form, isHeld }] of current.profiles.entries()) {
-      const isLeaving =
-        asItIs?.metadata.deletionTimestamp !== undefined && asItIs.spec.deletionPolicy !== 'Retain';
-      if (asItIs === undefined || isLeaving) continue;
+      if (asItIs === undefined || isLeaving(asItIs)) continue;
       const { spec, status } = asItIs;
-      if (spec.mode === 'Enforce') forms.add(asItIs);
       if (spec.rollout === undefined && status?.rollout === undefined) continue;
       if (form !== undefined && form.spec.mode === 'Enforce') forms.add(form);
       const other = PROFILES[index] ?? '';
       if (isHeld && observed.policies(namespace).some((each) => isHeldPolicy(each, other)))
         held.set(other, [...(held.get(other) ?? []), namespace]);
     }
-  const facts = inputs.current(NAMESPACES[0] ?? '').facts;
   const guard = compileGuard(profile, {
     profiles: [...forms].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1)),
     namespaces,
