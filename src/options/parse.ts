@@ -4,7 +4,7 @@
  * given is ignored.
  */
 import type { GuardSetting } from '../engines/guards/objects.ts';
-import { FIRST_PRIORITY } from '../engines/guards/priority.ts';
+import { FIRST_PRIORITY, LAST_PRIORITY } from '../engines/guards/priority.ts';
 import { readCommandLine } from '../util/command-line.ts';
 import { didYouMean } from '../util/text/suggest.ts';
 import { isLoopback, parseBindAddress } from './bind-address.ts';
@@ -153,7 +153,7 @@ function combine(layers: Layers, configurationFile: ConfigurationSource | undefi
 
 function guardOptions({ guard }: ConfigurationFile): GuardSetting | undefined {
   if (guard?.kind === undefined) return undefined;
-  const { kind, firstPriority = FIRST_PRIORITY, lastPriority = 890 } = guard;
+  const { kind, firstPriority = FIRST_PRIORITY, lastPriority = LAST_PRIORITY } = guard;
   return { kind, firstPriority, lastPriority };
 }
 

@@ -7,7 +7,7 @@ import { CLUSTER_NETWORK_POLICY } from '../engines/cluster-network-policy/carrie
 import type { CompiledGuard, GuardCarrier, GuardTooLarge } from '../engines/guards/carrier.ts';
 import { GUARD_CARRIERS } from '../engines/guards/carriers.ts';
 import { freeGuardName, guardObject } from '../engines/guards/objects.ts';
-import { FIRST_PRIORITY, GAP } from '../engines/guards/priority.ts';
+import { choosePriority, FIRST_PRIORITY, LAST_PRIORITY } from '../engines/guards/priority.ts';
 import { compileGuard, NOTHING_ADDED } from '../policy/guard/compile.ts';
 import type { Guard } from '../policy/guard/guard.ts';
 import { restrictedPolicies } from '../policy/guard/restricted.ts';
@@ -28,18 +28,16 @@ export interface SnapshotGuard {
 
 /** The guard of each profile, also of those that ask for none: it is what they would get. In the order of the profiles. */
 export function guardsOf(snapshot: Snapshot): SnapshotGuard[] {
-  const { guard: setting } = snapshot;
-  const carrier = GUARD_CARRIERS.find(({ kind }) => kind === setting?.kind) ?? CLUSTER_NETWORK_POLICY;
-  let priority = (setting?.firstPriority ?? FIRST_PRIORITY) - GAP;
-  return snapshot.profiles.map((profile) => {
-    const guard = guardOf(profile, snapshot);
+  const carrier = carrierOf(snapshot);
+  const guards = snapshot.profiles.map((profile) => ({ profile, guard: guardOf(profile, snapshot) }));
+  const priorities = prioritiesOf(guards, snapshot, carrier);
+  return guards.map(({ profile, guard }) => {
     const made = carrier.compile(guard);
     const directions = new Set(
       made.kind === 'compiled' ? (Object.keys(made.form.rules) as PolicyType[]) : [],
     );
     const mode = modeOf(profile);
-    const isStaged = mode === 'Audit' && carrier.staging !== undefined;
-    if (profile.spec.guard?.mode === 'Enforce' || isStaged) priority += GAP;
+    const priority = priorities.get(profile) ?? LAST_PRIORITY;
     const object =
       made.kind === 'compiled' && directions.size > 0
         ? objectOf(made, carrier, { profile, priority })
@@ -51,6 +49,53 @@ export function guardsOf(snapshot: Snapshot): SnapshotGuard[] {
     });
     return { profile, mode, guard, made, directions, restricted, object };
   });
+}
+
+export function carrierOf({ guard }: Snapshot): GuardCarrier {
+  return GUARD_CARRIERS.find(({ kind }) => kind === guard?.kind) ?? CLUSTER_NETWORK_POLICY;
+}
+
+interface ProfileGuard {
+  readonly profile: SegmentationProfile;
+  readonly guard: Guard;
+}
+
+/** The priorities of guards: those that they have in the cluster, or as the operator chooses them. Guards that no profile asks for are last. */
+function prioritiesOf(
+  all: readonly ProfileGuard[],
+  snapshot: Snapshot,
+  carrier: GuardCarrier,
+): ReadonlyMap<SegmentationProfile, number> {
+  const { firstPriority: first = FIRST_PRIORITY, lastPriority: last = LAST_PRIORITY } = snapshot.guard ?? {};
+  const objects = snapshot.objects.of(carrier.kind);
+  const ownerOf = (object: KubeObject) => snapshot.ownerOf({ ...object, spec: {} });
+  const foreign = new Set(
+    objects
+      .filter((each) => ownerOf(each) === undefined)
+      .flatMap((each) => carrier.rankOf(each)?.priority ?? []),
+  );
+  const found = new Map<ProfileGuard, number>();
+  const isAsked = ({ profile }: ProfileGuard) => (profile.spec.guard?.mode ?? 'Disabled') !== 'Disabled';
+  const inOrder = all.toSorted((a, b) => Number(isAsked(b)) - Number(isAsked(a)));
+  for (const each of inOrder) {
+    const own = objects.find((object) => ownerOf(object) === each.profile.metadata.name);
+    const observed = own && carrier.read(own)?.priority;
+    if (observed !== undefined) found.set(each, observed);
+  }
+  // A guard moves behind a narrower one that is placed after it, and never before it again.
+  for (let isSettled = false, round = 0; !isSettled && round <= all.length; round++) {
+    isSettled = true;
+    for (const [index, each] of inOrder.entries()) {
+      const others = [...found].filter(([other]) => other !== each);
+      const guards = others.map(([other, priority]) => ({ priority, subject: other.guard.subject }));
+      const place = { observed: found.get(each), subject: each.guard.subject };
+      const priority = choosePriority(place, { guards, foreign }, { first, last }) ?? last + 1 + index;
+      if (priority === found.get(each)) continue;
+      found.set(each, priority);
+      isSettled = false;
+    }
+  }
+  return new Map([...found].map(([{ profile }, priority]) => [profile, priority]));
 }
 
 /**

@@ -103,6 +103,7 @@ export class Guards implements Capability, GuardSupport {
       ...options,
       objects: this.#objects,
       stagedPriorities: (profile) => this.#staged?.prioritiesOfOthers(profile) ?? [],
+      onPlaced: () => this.#addAllLater(),
     });
     this.#foreign = new ForeignPolicies(options);
     // Guards are written in turn, so that no two profiles take the same priority.

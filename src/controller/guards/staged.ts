@@ -9,11 +9,12 @@ import {
   freeGuardName,
   guardObject,
   isSameGuard,
+  placedGuards,
   replacedGuard,
   writtenForm,
 } from '../../engines/guards/objects.ts';
 import { planGuard } from '../../engines/guards/plan.ts';
-import { choosePriority, type PriorityRange } from '../../engines/guards/priority.ts';
+import { choosePriority, type PlacedGuard, type PriorityRange } from '../../engines/guards/priority.ts';
 import { isAborted } from '../../kube/errors.ts';
 import type { Guard } from '../../policy/guard/guard.ts';
 import { errorMessage } from '../../util/error-message.ts';
@@ -74,8 +75,7 @@ export class StagedGuards {
 
   /** The priorities of the staged guards of all other profiles. */
   prioritiesOfOthers(profile: string): number[] {
-    const others = this.#own().filter((object) => this.#ownerOf(object) !== profile);
-    return others.flatMap((each) => this.#read(each)?.priority ?? []);
+    return this.#others(profile).map(({ priority }) => priority);
   }
 
   /** True if the profile has no staged guard, or none that can be deleted. */
@@ -147,6 +147,15 @@ export class StagedGuards {
     return [...(this.#objects?.all() ?? [])].filter((object) => this.#ownerOf(object) !== undefined);
   }
 
+  /** The staged guards of all other profiles. */
+  #others(profile: string): PlacedGuard[] {
+    const others = this.#own().filter((object) => this.#ownerOf(object) !== profile);
+    return others.flatMap((each) => {
+      const { priority, form } = this.#read(each) ?? {};
+      return priority === undefined ? [] : [{ priority, subject: form?.subject }];
+    });
+  }
+
   #ownerOf(object: KubeObject): string | undefined {
     return this.#objects?.ownerOf(object);
   }
@@ -171,13 +180,11 @@ export class StagedGuards {
   ): KubeObject | undefined {
     const { carrier, staging, objects, priorities } = this.#options;
     const { name } = profile.metadata;
-    const guards = new Set([
-      ...objects.others(name).flatMap((each) => carrier.rankOf(each)?.priority ?? []),
-      ...this.prioritiesOfOthers(name),
-    ]);
+    const guards = [...placedGuards(objects.others(name), carrier), ...this.#others(name)];
     const foreign = new Set(objects.foreign().flatMap(({ rank }) => rank?.priority ?? []));
     const observed = before && this.#read(before)?.priority;
-    const priority = choosePriority(observed, { guards, foreign }, priorities);
+    const place = { observed, subject: form.subject };
+    const priority = choosePriority(place, { guards, foreign }, priorities);
     if (priority === undefined) return undefined;
     const identity = {
       name: before?.metadata.name ?? this.#freeName(name),

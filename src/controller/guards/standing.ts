@@ -87,13 +87,15 @@ interface WrittenAmong {
   readonly before: readonly string[];
   /** The policies that are asked after it. */
   readonly after: readonly string[];
+  /** The guards of other profiles that are asked before it in a namespace of both, and may pass more. */
+  readonly guards: readonly string[];
 }
 
 /** The message about a written guard: it is stored, and the administrator says that an engine enforces it. */
 export function writtenMessage(
   policy: string,
   priority: number,
-  { kind, before, after }: WrittenAmong,
+  { kind, before, after, guards }: WrittenAmong,
 ): string {
   const first =
     before.length === 0
@@ -103,8 +105,12 @@ export function writtenMessage(
     after.length === 0
       ? ''
       : `; ${shortList(after)} ${after.length === 1 ? 'comes' : 'come'} after it, and ${after.length === 1 ? 'is' : 'are'} not asked about what it passes`;
+  const shared =
+    guards.length === 0
+      ? ''
+      : `; ${shortList(guards)} ${guards.length === 1 ? 'decides' : 'decide'} alone in the namespaces of both, by a lower priority`;
   return (
-    `${kind} ${policy} is stored with priority ${priority}${first}${last}; that the network engine enforces this kind is the word of the ` +
+    `${kind} ${policy} is stored with priority ${priority}${first}${last}${shared}; that the network engine enforces this kind is the word of the ` +
     "operator's configuration, and nothing has tried it"
   );
 }

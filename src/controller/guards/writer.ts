@@ -9,6 +9,7 @@ import {
   freeGuardName,
   guardObject,
   isSameGuard,
+  placedGuards,
   replacedGuard,
   writtenForm,
 } from '../../engines/guards/objects.ts';
@@ -17,6 +18,9 @@ import { choosePriority, GAP, type PriorityRange } from '../../engines/guards/pr
 import { Resource } from '../../kube/resource.ts';
 import type { Transport } from '../../kube/http/transport.ts';
 import type { Guard, GuardDirection } from '../../policy/guard/guard.ts';
+import { includesSelector } from '../../policy/guard/selectors.ts';
+import { matches } from '../../policy/semantics/selector.ts';
+import { canonicalJSON } from '../../util/canonical-json.ts';
 import { byName, byObjectName } from '../../util/order.ts';
 import { shortList } from '../../util/list-text.ts';
 import type { GuardObjects } from './objects.ts';
@@ -40,6 +44,8 @@ export interface GuardWriterOptions {
   readonly objects: GuardObjects;
   /** The priorities of the staged guards of other profiles: a guard that begins leaves them theirs. */
   readonly stagedPriorities: (profile: string) => readonly number[];
+  /** A guard has another place in the order, or other namespaces, than before. */
+  readonly onPlaced: () => void;
 }
 
 export interface WriteContext {
@@ -97,7 +103,7 @@ export class GuardWriter {
     const made = carrier.compile(guard);
     if (made.kind === 'too-large') return settled(stalled('GuardTooLarge', made.message));
     const [present, ...copies] = this.#present(profile.metadata.name);
-    const priority = this.#priorityFor(profile.metadata.name, present);
+    const priority = this.#priorityFor(guard, present);
     if (priority === undefined) return settled(this.#noPriority());
     const unresolved = unresolvedDirections(guard);
     const stored = present && carrier.read(present)?.form;
@@ -181,12 +187,13 @@ export class GuardWriter {
       signal,
     }: { readonly before: KubeObject | undefined; readonly priority: number; readonly signal: AbortSignal },
   ): Promise<void> {
-    const { objects } = this.#options;
+    const { objects, carrier, onPlaced } = this.#options;
     const object = this.#objectOf(profile, form, { before, priority });
     if (before !== undefined && isSameGuard(before, object)) return;
     const step = before === undefined ? { verb: 'create' as const } : { verb: 'update' as const, before };
     await objects.write({ ...step, object }, signal);
     this.#lastWritten.set(profile.metadata.name, form);
+    if (before === undefined || placeOf(before, carrier) !== placeOf(object, carrier)) onPlaced();
   }
 
   #objectOf(
@@ -205,13 +212,13 @@ export class GuardWriter {
     return before === undefined ? object : replacedGuard(object, before);
   }
 
-  #priorityFor(profile: string, present: KubeObject | undefined): number | undefined {
+  #priorityFor({ profile, subject }: Guard, present: KubeObject | undefined): number | undefined {
     const { carrier, priorities, objects, stagedPriorities } = this.#options;
     const observed = present && carrier.read(present)?.priority;
-    const guards = new Set(objects.others(profile).flatMap((each) => carrier.rankOf(each)?.priority ?? []));
     const foreign = objects.foreign().flatMap(({ rank }) => rank?.priority ?? []);
-    const beside = new Set([...foreign, ...stagedPriorities(profile)]);
-    return choosePriority(observed, { guards, foreign: beside }, priorities);
+    const guards = placedGuards(objects.others(profile), carrier);
+    const neighbours = { guards, foreign: new Set([...foreign, ...stagedPriorities(profile)]) };
+    return choosePriority({ observed, subject }, neighbours, priorities);
   }
 
   #noPriority(): Standing {
@@ -245,8 +252,28 @@ export class GuardWriter {
         .map(({ name }) => name);
     const before = namesOf((rank) => rank.precludes && rank.priority < priority);
     const after = namesOf((rank) => rank.priority > priority);
-    const message = writtenMessage(policy, priority, { kind: carrier.kind, before, after });
+    const guards = this.#guardsBefore(guard, priority);
+    const message = writtenMessage(policy, priority, { kind: carrier.kind, before, after, guards });
     return { kind: 'settled', standing: { ...holds('Written', message), ...carriedBy }, directions };
+  }
+
+  /** The guards of other profiles that are asked first in a namespace of both, and may pass more than this one does. */
+  #guardsBefore({ profile, subject }: Guard, priority: number): string[] {
+    const { carrier, objects, clusterState } = this.#options;
+    const namespaces = [...clusterState.namespaces.values()].filter(({ labels }) => matches(subject, labels));
+    return objects
+      .others(profile)
+      .sort(byObjectName)
+      .filter((object) => {
+        const other = carrier.read(object);
+        return (
+          other !== undefined &&
+          other.priority < priority &&
+          !includesSelector(subject, other.form.subject) &&
+          namespaces.some(({ labels }) => matches(other.form.subject, labels))
+        );
+      })
+      .map(({ metadata }) => metadata.name);
   }
 
   #lacking(guard: Guard, made: CompiledGuard, final: GuardForm | undefined): Standing | undefined {
@@ -278,6 +305,12 @@ export class GuardWriter {
     const cached = [...this.#options.clusterState.profiles.values()].map(({ profile }) => profile);
     return identities(items) === identities(cached);
   }
+}
+
+/** The place of a guard among others. */
+function placeOf(object: KubeObject, carrier: GuardCarrier): string {
+  const { priority, form } = carrier.read(object) ?? {};
+  return canonicalJSON([priority ?? null, form?.subject ?? null]);
 }
 
 function settled(standing: Standing): WriteResult {

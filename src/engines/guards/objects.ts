@@ -20,6 +20,7 @@ import { isProfileReference } from '../../policy/semantics/normalize.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
 import { type FramedRule, isAsWritten, withDigests, writtenRules } from '../digests.ts';
 import type { GuardCarrier, GuardForm } from './carrier.ts';
+import type { PlacedGuard } from './priority.ts';
 
 /** The kind that carries guards, and their priorities. */
 export interface GuardSetting {
@@ -107,6 +108,18 @@ function framedRules(form: GuardForm): FramedRule[] {
 /** The name of a rule means nothing. */
 function framedRule({ subject }: GuardForm, direction: PolicyType, rule: object): FramedRule {
   return { frame: [subject, direction], rule: { ...rule, name: undefined } };
+}
+
+/** The guards of other profiles, as their objects have them. */
+export function placedGuards(
+  objects: readonly KubeObject[],
+  carrier: Pick<GuardCarrier, 'read' | 'rankOf'>,
+): PlacedGuard[] {
+  return objects.flatMap((object) => {
+    const guard = carrier.read(object);
+    const priority = guard?.priority ?? carrier.rankOf(object)?.priority;
+    return priority === undefined ? [] : [{ priority, subject: guard?.form.subject }];
+  });
 }
 
 /** True if spec, own labels, own annotation and owner are equal. */

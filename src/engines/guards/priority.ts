@@ -1,4 +1,11 @@
-/** The priorities of guards: each profile has its own, with gaps for the policies of others between. Pure. */
+/**
+ * The priorities of guards: each profile has its own, with gaps for the policies of others between. Pure.
+ *
+ * To pass a flow means to leave out the rest of the tier, so that of two guards of a pod the first one decides alone. If the subject of one
+ * lies within that of the other, it comes first: it passes no more than the other one does there.
+ */
+import type { LabelSelector } from '../../api/meta.ts';
+import { includesSelector } from '../../policy/guard/selectors.ts';
 
 /** Both ends included. */
 export interface PriorityRange {
@@ -6,26 +13,63 @@ export interface PriorityRange {
   readonly last: number;
 }
 
+/** The guard of another profile. */
+export interface PlacedGuard {
+  readonly priority: number;
+  /** Undefined if somebody has changed the object, so that it can't be read. */
+  readonly subject: LabelSelector | undefined;
+}
+
+/** The policies beside a guard. */
+export interface Neighbours {
+  readonly guards: readonly PlacedGuard[];
+  /** The priorities of policies that a guard leaves theirs when it begins. */
+  readonly foreign: ReadonlySet<number>;
+}
+
 /** The first priority, unless the operator's configuration has another one. */
 export const FIRST_PRIORITY = 500;
+
+/** The last one, likewise. */
+export const LAST_PRIORITY = 890;
 
 /** The distance between two guards. */
 export const GAP = 10;
 
 /**
- * The observed priority of a guard, if it lies in the range and no other guard has it; else the first free one. Undefined if
- * none is free.
- *
- * @param taken the priorities that other guards have; and those of policies that a guard leaves theirs when it begins
+ * The observed priority of a guard, if it lies in the range, no other guard has it, and all guards with a narrower subject come before it.
+ * Else the first free one after these, and before guards with a wider subject if there is room. Undefined if none is free.
  */
 export function choosePriority(
-  observed: number | undefined,
-  taken: { readonly guards: ReadonlySet<number>; readonly foreign: ReadonlySet<number> },
+  { observed, subject }: { readonly observed: number | undefined; readonly subject: LabelSelector },
+  { guards, foreign }: Neighbours,
   { first, last }: PriorityRange,
 ): number | undefined {
-  if (observed !== undefined && first <= observed && observed <= last && !taken.guards.has(observed))
-    return observed;
+  const taken = new Set(guards.map(({ priority }) => priority));
+  const isKept = observed !== undefined && first <= observed && observed <= last && !taken.has(observed);
+  const after = Math.max(...prioritiesOf(guards, (other) => isWithin(other, subject)));
+  if (isKept && observed > after) return observed;
+  const before = Math.min(...prioritiesOf(guards, (other) => isWithin(subject, other)));
+  const free: number[] = [];
   for (let priority = first; priority <= last; priority += GAP)
-    if (!taken.guards.has(priority) && !taken.foreign.has(priority)) return priority;
-  return undefined;
+    if (!taken.has(priority) && !foreign.has(priority)) free.push(priority);
+  return (
+    free.find((each) => after < each && each < before) ??
+    free.find((each) => after < each) ??
+    (isKept ? observed : free[0])
+  );
+}
+
+function prioritiesOf(
+  guards: readonly PlacedGuard[],
+  isChosen: (subject: LabelSelector) => boolean,
+): number[] {
+  return guards.flatMap(({ priority, subject }) =>
+    subject !== undefined && isChosen(subject) ? [priority] : [],
+  );
+}
+
+/** True if all namespaces of the first selector are of the second one too, and not the reverse. */
+export function isWithin(inner: LabelSelector, outer: LabelSelector): boolean {
+  return includesSelector(outer, inner) && !includesSelector(inner, outer);
 }

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import type { LabelSelector } from '../../../src/api/meta.ts';
 import type { PolicyType } from '../../../src/api/network-policy.ts';
 import { CLUSTER_NETWORK_POLICY as carrier } from '../../../src/engines/cluster-network-policy/carrier.ts';
 import type { Guard } from '../../../src/policy/guard/guard.ts';
 import type { GuardForm } from '../../../src/engines/guards/carrier.ts';
 import { isSameForm, planGuard } from '../../../src/engines/guards/plan.ts';
-import { choosePriority } from '../../../src/engines/guards/priority.ts';
+import { choosePriority, type PlacedGuard } from '../../../src/engines/guards/priority.ts';
 
 /** A guard of egress that passes these networks. */
 function form(...networks: string[]): GuardForm {
@@ -96,23 +97,52 @@ describe('the plan of a guard', () => {
 
 describe('the priority of a guard', () => {
   const range = { first: 500, last: 530 };
-  const taken = { guards: new Set([500]), foreign: new Set([510]) };
+  const team = (value: string): LabelSelector => ({ matchLabels: { team: value } });
+  const chosen = (
+    observed: number | undefined,
+    {
+      subject = team('red'),
+      guards = [{ priority: 500, subject: team('blue') }],
+    }: { subject?: LabelSelector; guards?: PlacedGuard[] } = {},
+    within = range,
+  ) => choosePriority({ observed, subject }, { guards, foreign: new Set([510]) }, within);
 
   it('is the first one that no guard and no foreign policy has', () => {
-    assert.equal(choosePriority(undefined, taken, range), 520);
+    assert.equal(chosen(undefined), 520);
   });
 
   it('stays, also if a foreign policy takes it later', () => {
-    assert.equal(choosePriority(510, taken, range), 510);
-    assert.equal(choosePriority(505, taken, range), 505);
+    assert.equal(chosen(510), 510);
+    assert.equal(chosen(505), 505);
   });
 
   it('changes if another guard has it, or if the range excludes it', () => {
-    assert.equal(choosePriority(500, taken, range), 520);
-    assert.equal(choosePriority(700, taken, range), 520);
+    assert.equal(chosen(500), 520);
+    assert.equal(chosen(700), 520);
   });
 
   it('is none if all are taken', () => {
-    assert.equal(choosePriority(undefined, taken, { first: 500, last: 515 }), undefined);
+    assert.equal(chosen(undefined, {}, { first: 500, last: 515 }), undefined);
+  });
+
+  it('is before those of guards for more namespaces, and after those for fewer of its own', () => {
+    const guards = [{ priority: 520, subject: team('red') }];
+    assert.equal(chosen(undefined, { subject: {}, guards }), 530);
+    assert.equal(chosen(500, { subject: {}, guards }), 530);
+    assert.equal(chosen(530, { subject: {}, guards }), 530);
+    assert.equal(chosen(undefined, { guards: [{ priority: 520, subject: {} }] }), 500);
+    // The wider one moves then.
+    assert.equal(chosen(undefined, { guards: [{ priority: 500, subject: {} }] }), 520);
+  });
+
+  it('stays beside a guard for the same namespaces, and beside one that can not be read', () => {
+    assert.equal(chosen(500, { guards: [{ priority: 520, subject: team('red') }] }), 500);
+    assert.equal(chosen(500, { subject: {}, guards: [{ priority: 520, subject: undefined }] }), 500);
+  });
+
+  it('stays if none is left after those of narrower guards', () => {
+    const guards = [{ priority: 530, subject: team('red') }];
+    assert.equal(chosen(500, { subject: {}, guards }), 500);
+    assert.equal(chosen(undefined, { subject: {}, guards }), 500);
   });
 });

@@ -195,6 +195,34 @@ type Policy = KubeObject & {
     await box.ready(profile, SOON);
   });
 
+  it('comes after the guards of profiles for fewer of its namespaces, and shares no priority with another guard', async () => {
+    const named = (...values: readonly string[]) => ({
+      matchExpressions: [{ key: 'kubernetes.io/metadata.name', operator: 'In', values }],
+    });
+    const priorityOf = async (name: string) => (await policy(`${name}.guard`)).spec.priority;
+    const isInOrder = (first: string, second: string) =>
+      eventually(async () => assert.ok((await priorityOf(first)) < (await priorityOf(second))), SOON);
+    const elsewhere = await box.namespace('elsewhere', null);
+    const rest = { baseline: { dns: 'Deny', admissionWebhooks: 'Deny' }, guard: { mode: 'Enforce' } };
+    const narrow = await box.profile('narrow', {
+      namespaceSelector: { matchLabels: box.label, ...named(shop) },
+      ...rest,
+    });
+    await isInOrder(narrow, profile);
+    await box.patch(`${PATH}/${narrow}.guard`, { spec: { priority: await priorityOf(profile) } });
+    await isInOrder(narrow, profile);
+    await eventually(async () => assert.doesNotMatch((await stateOf(narrow)).message, /alone/), SOON);
+    const partly = await box.profile('partly', { namespaceSelector: named(shop, elsewhere), ...rest });
+    await isInOrder(narrow, partly);
+    await eventually(async () => {
+      const messages = [(await stateOf(partly)).message, (await stateOf()).message];
+      assert.match(messages.join(), /guard decides alone in the namespaces of both, by a lower priority/);
+    }, SOON);
+    await box.removeProfile(narrow);
+    await box.removeProfile(partly);
+    await becomes('Written', /stored with priority \d+; that/);
+  });
+
   it('is not written again after a restart', async () => {
     await box.ready(profile, SOON);
     const { resourceVersion } = (await policy()).metadata;
