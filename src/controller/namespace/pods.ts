@@ -14,8 +14,9 @@ const PROBE = { limit: 1, metadataOnly: true } as const;
 
 /**
  * Lists Pods each time. A consistent list waits in the API server until its cache is proven current, which under load
- * takes up to 100 ms. So the revision of such a list serves the next ones as the least that they are answered from, and one
- * such list is under way at a time.
+ * takes up to 100 ms. So the revision of such a list serves the next ones as the least that they are answered from. While
+ * namespaces are asked about, it is renewed before it is too old, so that only the first of them waits for such a list. One
+ * is under way at a time.
  */
 export class PodProbe {
   readonly #pods: Resource<KubeObject>;
@@ -33,10 +34,9 @@ export class PodProbe {
   async any(namespace: string, signal: AbortSignal): Promise<boolean> {
     // Once: a list that takes longer than MAX_AGE_MS is of no use to others.
     if (this.#renewal !== undefined && this.#age() > MAX_AGE_MS) await this.#renewal;
-    const isDue = this.#age() > MAX_AGE_MS / 2 && this.#renewal === undefined;
-    if (this.#known === undefined || this.#age() > MAX_AGE_MS || isDue)
-      return this.#askAnew(namespace, signal);
+    if (this.#known === undefined || this.#age() > MAX_AGE_MS) return this.#askAnew(namespace, signal);
     const { resourceVersion } = this.#known;
+    if (this.#age() > MAX_AGE_MS / 2) this.prefetch(signal);
     const least = { resourceVersion, resourceVersionMatch: 'NotOlderThan' as const };
     try {
       return (await this.#pods.list({ ...PROBE, namespace, ...least, signal })).items.length > 0;

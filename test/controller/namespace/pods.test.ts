@@ -4,7 +4,7 @@ import { PodProbe } from '../../../src/controller/namespace/pods.ts';
 import { ApiError } from '../../../src/kube/errors.ts';
 import { Resource } from '../../../src/kube/resource.ts';
 import { ScriptedTransport } from '../../kube/scripted-transport.ts';
-import { VirtualClock } from '../../support/clocks/virtual-clock.ts';
+import { flush, VirtualClock } from '../../support/clocks/virtual-clock.ts';
 
 const pod = { metadata: { name: 'web' } };
 
@@ -61,22 +61,33 @@ describe('pod probe', () => {
     await second;
   });
 
-  it('lets one call renew the revision before the moment ends, while others use the old one', async () => {
+  it('renews the revision once before the moment ends, while all namespaces use the old one', async () => {
     const first = ask();
     await answer('10');
     await first;
     await clock.advance(130);
-    const renewing = ask();
-    const other = ask();
+    const others = [ask(), ask()];
     const renewal = await server.next('list');
     assert.equal(renewal.query['resourceVersion'], undefined);
-    assert.equal(await answer('15'), '10');
-    assert.equal(await other, false);
-    renewal.answer({ metadata: { resourceVersion: '20' }, items: [] });
-    assert.equal(await renewing, false);
+    assert.equal(await answer('15', [pod]), '10');
+    assert.equal(await answer('16'), '10');
+    assert.deepEqual(await Promise.all(others), [true, false]);
+    renewal.answer({ metadata: { resourceVersion: '20' }, items: [pod] });
+    await flush();
     const next = ask();
     assert.equal(await answer('21'), '20');
-    await next;
+    assert.equal(await next, false);
+  });
+
+  it('lists from the old revision if its renewal fails', async () => {
+    const first = ask();
+    await answer('10');
+    await first;
+    await clock.advance(130);
+    const second = ask();
+    (await server.next('list')).fail(new Error('no'));
+    assert.equal(await answer('15', [pod]), '10');
+    assert.equal(await second, true);
   });
 
   it('asks consistently once for all namespaces that wait for the first revision', async () => {
