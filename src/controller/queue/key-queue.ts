@@ -12,8 +12,9 @@
  *   count on), except for a wait that the server asked for (Retry-After), which is kept to its end.
  * Caveat: priorities are strict, so a steady stream of live events can starve a backfill.
  *
- * p-queue owns the slots and says when one is free; which key takes it is decided only then. Handing p-queue a
- * task per key and priority instead would leave superseded tasks behind, and its own setPriority is O(n).
+ * p-queue owns the slots and says when one is free. Its tasks are workers: each runs one ready key after the other, and
+ * which key that is, is decided only when the one before has ended. A task for each key instead would cost more than many a
+ * reconcile does, leave superseded tasks behind, and p-queue's own setPriority is O(n).
  */
 import PQueue from 'p-queue';
 import type { Clock, Random, Timer } from '../../util/clock.ts';
@@ -110,7 +111,9 @@ export class KeyQueue<K> {
   readonly #entries = new Map<string, Entry<K>>();
   readonly #running = new Set<Entry<K>>();
   readonly #closing = new AbortController();
-  /** By priority, the highest first. p-queue holds one task for each entry in these lists. */
+  /** Tasks of p-queue that wait for a slot or have one. While keys are ready, there are as many as slots, or as many as keys. */
+  #workers = 0;
+  /** By priority, the highest first. */
   readonly #ready: ReadonlyMap<Priority, ReadyList<Entry<K>>> = new Map(
     Object.values(Priority)
       .sort((a, b) => b - a)
@@ -163,6 +166,7 @@ export class KeyQueue<K> {
 
   setConcurrency(concurrency: number): void {
     this.#slots.concurrency = concurrency;
+    for (let missing = this.#readySize(); missing > 0; missing--) this.#addWorker();
   }
 
   /** Resolves once no key is ready or running. Keys that are due later do not count. */
@@ -252,27 +256,38 @@ export class KeyQueue<K> {
     if (entry.ready === undefined) {
       entry.ready = { list, since: now };
       this.#observer.onAdd?.(wanted.priority);
-      this.#takeSlot();
+      this.#addWorker();
     } else {
       entry.ready.list.remove(entry);
       entry.ready = { list, since: entry.ready.since };
     }
   }
 
-  /** Requests one slot of p-queue. The promise rejects only when `close` clears it, which p-queue marks as handled. */
-  #takeSlot(): void {
-    void this.#slots.add(this.#runNext);
+  /** Adds a worker unless there is one for each slot. Its promise rejects only when `close` clears it, which p-queue handles. */
+  #addWorker(): void {
+    if (this.#workers >= this.#slots.concurrency) return;
+    this.#workers += 1;
+    void this.#slots.add(this.#runReady);
   }
 
-  /** The task of every slot: one function for all keys. */
-  readonly #runNext = async (): Promise<void> => {
-    // The choice comes after all events of this turn, and no caller of `add` runs `work`.
-    await Promise.resolve();
-    await this.#beforeRun?.();
-    if (this.#slots.isPaused) return this.#takeSlot();
-    const entry = this.#shiftReady();
-    if (entry?.wanted === undefined || entry.ready === undefined) return;
+  /** A worker: runs ready keys until none is left, or the queue is paused or has fewer slots. */
+  readonly #runReady = async (): Promise<void> => {
+    for (;;) {
+      // The choice comes after all events of this turn, and no caller of `add` runs `work`.
+      await Promise.resolve();
+      await this.#beforeRun?.();
+      const { isPaused, pending, concurrency } = this.#slots;
+      const entry = isPaused || pending > concurrency ? undefined : this.#shiftReady();
+      if (entry === undefined) break;
+      await this.#run(entry);
+    }
+    this.#workers -= 1;
+    // Another one waits in p-queue for the end of the pause.
+    if (this.#readySize() > 0) this.#addWorker();
+  };
 
+  async #run(entry: Entry<K>): Promise<void> {
+    if (entry.wanted === undefined || entry.ready === undefined) return;
     const started = this.#clock.monotonic();
     const { priority } = entry.wanted;
     this.#observer.onStart?.(started - entry.ready.since);
@@ -294,7 +309,7 @@ export class KeyQueue<K> {
       if (outcome.kind === 'again') want(entry, ended + outcome.afterMs, outcome.priority ?? priority);
     }
     this.#place(entry);
-  };
+  }
 
   async #attempt(key: K): Promise<Outcome> {
     try {
@@ -319,6 +334,12 @@ export class KeyQueue<K> {
       failures: entry.failures,
       delayMs: Math.max(0, wanted.due - now, entry.notBefore - now),
     });
+  }
+
+  #readySize(): number {
+    let size = 0;
+    for (const list of this.#ready.values()) size += list.size;
+    return size;
   }
 
   #shiftReady(): Entry<K> | undefined {

@@ -290,7 +290,7 @@ describe('work queue', () => {
     assert.deepEqual(waits, [20, 10, 20]);
   });
 
-  it('runs as many keys at once as its concurrency, also after it is lowered', async () => {
+  it('runs as many keys at once as its concurrency, also after it is lowered and raised', async () => {
     const open: Array<() => void> = [];
     const { queue } = harness({
       concurrency: 3,
@@ -305,6 +305,9 @@ describe('work queue', () => {
       await flush();
       assert.equal(queue.stats().running, running);
     }
+    queue.setConcurrency(4);
+    await flush();
+    assert.equal(queue.stats().running, 4);
   });
 
   it('reports the ages of running work', async () => {
