@@ -64,6 +64,30 @@ describe('simulation of the controller on Calico', () => {
   });
 });
 
+describe('simulation of the controller on Calico without a permission', () => {
+  it('isolates pods once a person has granted what the status asks for', async () => {
+    const write = writeProfile({
+      ingress: [
+        { name: 'one', from: [{ serviceAccount: { namespace: 'a', name: 'one' } }] },
+        { name: 'two', from: [{ namespaces: ['b'] }] },
+      ],
+    });
+    const forbidden = 'globalnetworkpolicies.projectcalico.org';
+    const { breach, trace } = await simulate(
+      planOf(
+        { engine: 'Calico', setting: 'Calico', guard: 'GlobalNetworkPolicy' },
+        round({ do: 'permission', kind: forbidden, isGranted: false }, write),
+      ),
+      { isTraced: true },
+    );
+    assert.equal(breach, undefined);
+    assert.ok(
+      trace.some((line) => line.includes('IsolationUnknown')),
+      'the operator has not waited for the permission',
+    );
+  });
+});
+
 describe('simulation of the controller on Cilium', () => {
   const write = writeProfile({
     ingress: [
