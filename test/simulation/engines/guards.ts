@@ -14,7 +14,7 @@ import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import type { Inputs } from '../schedule/inputs.ts';
 import type { ObservedCluster } from '../judge/observed-cluster.ts';
 import { NAMESPACES, PROFILES } from '../schedule/actions.ts';
-import { type Combination, selects } from '../schedule/combination.ts';
+import { cached, type Combination, selects } from '../schedule/combination.ts';
 import { type ExceptionInForce, exceptionsInForce } from '../schedule/exception-policies.ts';
 import { isHeldPolicy } from '../schedule/forms.ts';
 import {
@@ -119,11 +119,32 @@ function additionsOf(added: readonly ExceptionInForce[]): GuardAdditions {
   };
 }
 
+interface GuardContext {
+  readonly cluster: ClusterFacts;
+  readonly carrier: GuardCarrier;
+}
+
+/** Cached by the identity of inputs, profile and facts, which are never changed in place. */
+const compilations = new WeakMap<
+  GuardScope,
+  WeakMap<SegmentationProfile, WeakMap<ClusterFacts, { readonly made: Compiled | undefined }>>
+>();
+
 /** The guard of a profile by these inputs; undefined if it is too large. */
 export function guardBy(
   profile: SegmentationProfile,
+  scope: GuardScope,
+  context: GuardContext,
+): Compiled | undefined {
+  const byProfile = cached(compilations, scope, () => new WeakMap());
+  const byFacts = cached(byProfile, profile, () => new WeakMap());
+  return cached(byFacts, context.cluster, () => ({ made: compileBy(profile, scope, context) })).made;
+}
+
+function compileBy(
+  profile: SegmentationProfile,
   { profiles, namespaces, added, isHeld }: GuardScope,
-  { cluster, carrier }: { readonly cluster: ClusterFacts; readonly carrier: GuardCarrier },
+  { cluster, carrier }: GuardContext,
 ): Compiled | undefined {
   const guard = compileGuard(profile, {
     profiles: [...new Set([...profiles, profile])],

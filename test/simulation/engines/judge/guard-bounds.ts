@@ -19,7 +19,7 @@ import type { LayeredPolicy } from '../../../support/judge/judge.ts';
 import { type Combination, selects } from '../../schedule/combination.ts';
 import type { Kind, Stored } from '../../server/kinds.ts';
 import { effectsOf, type Place } from '../effects.ts';
-import { type Compiled, guardBy, type GuardScope, leastScope, modeOf } from '../guards.ts';
+import { type Compiled, guardBy, type GuardScope, modeOf } from '../guards.ts';
 
 /** Each a list of guards that decide together: the priorities of two may be either way round. */
 export interface Bounds {
@@ -33,20 +33,20 @@ export interface BoundsContext {
   readonly place: Place;
   /** The NetworkPolicies of the intent. */
   readonly policies: readonly NetworkPolicy[];
-  /** The inputs of the round. */
+  /** The inputs of the combination, and those of the round. */
+  readonly own: GuardScope;
   readonly scope: GuardScope;
   /** The guards of a profile in each state that somebody else than the operator has left in this round. */
   readonly known: (profile: string) => readonly (readonly Stored[])[];
 }
 
 export function guardBounds(combination: Combination, context: BoundsContext): Bounds {
-  const { place, policies } = context;
+  const { place, own } = context;
   const guarding = combination.profiles.flatMap(({ asItIs }) =>
     asItIs !== undefined && modeOf(asItIs) === 'Enforce' && selects(asItIs, place.name, place.labels)
       ? [asItIs]
       : [],
   );
-  const own = leastScope(combination, place.name, policies);
   const of = (bound: typeof leastGuard, scope: GuardScope) =>
     inEachOrder(guarding.flatMap((profile) => bound(profile, scope, { ...context, combination })));
   return { least: of(leastGuard, own), most: of(mostGuard, context.scope) };

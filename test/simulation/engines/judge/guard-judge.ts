@@ -20,6 +20,7 @@ import {
   type GuardRecorder,
   type GuardScope,
   guardScope,
+  leastScope,
   modeOf,
   unmetForm,
 } from '../guards.ts';
@@ -30,6 +31,8 @@ export class GuardJudge {
   /** The kind that carries guards. */
   readonly guard: Kind;
   #scope: { readonly version: string; readonly scope: GuardScope } | undefined;
+  /** The inputs of combinations without exceptions in force, by namespace and combination. */
+  readonly #scopes = new Map<string, GuardScope>();
   /** True if guards could not be written at some time of this round. */
   #wasUnwritable = false;
   readonly #carrier: GuardCarrier;
@@ -50,6 +53,7 @@ export class GuardJudge {
 
   beginRound(): void {
     this.#wasUnwritable = false;
+    this.#scopes.clear();
     this.follow();
   }
 
@@ -66,6 +70,7 @@ export class GuardJudge {
     const { least, most } = guardBounds(combination, {
       kind: this.guard,
       carrier: this.#carrier,
+      own: this.#scopeOf(combination, place.name, policies),
       scope: this.#scopeOfRound(),
       place,
       policies,
@@ -73,6 +78,15 @@ export class GuardJudge {
     });
     // A guard that can't be written, or whose kind is gone, denies nothing.
     return { least, most: this.#wasUnwritable ? [...most, []] : most };
+  }
+
+  #scopeOf(combination: Combination, namespace: string, policies: readonly NetworkPolicy[]): GuardScope {
+    // Exceptions in force depend on the policies too.
+    if (combination.exceptions.length > 0) return leastScope(combination, namespace, policies);
+    const key = `${namespace} ${combination.key}`;
+    let scope = this.#scopes.get(key);
+    if (scope === undefined) this.#scopes.set(key, (scope = leastScope(combination, namespace, policies)));
+    return scope;
   }
 
   #scopeOfRound(): GuardScope {
