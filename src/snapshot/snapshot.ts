@@ -22,7 +22,6 @@ import type { ExtensionPolicy } from '../policy/extensions.ts';
 import type { ClusterConfiguration, ClusterFacts } from '../policy/facts.ts';
 import { isGranting } from '../policy/exceptions/grant.ts';
 import type { TunnelPlan } from '../engines/istio/ambient/plan.ts';
-import { isTunnel } from '../policy/tunnels.ts';
 import { plannedTunnels } from './mesh/tunnels.ts';
 import { withFreeNames } from '../policy/planning/free-names.ts';
 import { arranged } from '../policy/planning/noted-rules.ts';
@@ -122,6 +121,8 @@ export class Snapshot {
   /** The objects of the engine's kind; undefined if they were not read. */
   readonly #observedExtensions: readonly KubeObject[] | undefined;
   #intents: readonly ProfileIntent[] | undefined;
+  /** By namespace and profiles. */
+  readonly #tunnelPlans = new Map<string, TunnelPlan | undefined>();
   #awaited: readonly AwaitedNamespace[] | undefined;
   #held: readonly HeldNamespace[] | undefined;
 
@@ -274,20 +275,22 @@ export class Snapshot {
     });
   }
 
-  /** The tunnels of a namespace if these profiles are enforced there; undefined if it has none. */
+  /** The tunnels of a namespace if these profiles are enforced there; undefined if it has none. Computed once. */
   tunnelPlan(namespace: SnapshotNamespace, intents: readonly ProfileIntent[]): TunnelPlan | undefined {
-    return plannedTunnels(
-      namespace,
-      intents.map((each) => ({ ...each, policies: each.policies.filter((policy) => !isTunnel(policy)) })),
-      {
-        mesh: this.facts.mesh(),
-        namespaces: this.namespaces,
-        foreign: () =>
-          this.policies.filter(
-            (policy) => policy.metadata.namespace === namespace.name && this.ownerOf(policy) === undefined,
-          ),
-      },
-    );
+    const key = JSON.stringify([namespace.name, ...intents.map(({ profile }) => profile.metadata.name)]);
+    if (!this.#tunnelPlans.has(key)) this.#tunnelPlans.set(key, this.#planTunnels(namespace, intents));
+    return this.#tunnelPlans.get(key);
+  }
+
+  #planTunnels(namespace: SnapshotNamespace, intents: readonly ProfileIntent[]): TunnelPlan | undefined {
+    return plannedTunnels(namespace, intents, {
+      mesh: this.facts.mesh(),
+      namespaces: this.namespaces,
+      foreign: () =>
+        this.policies.filter(
+          (policy) => policy.metadata.namespace === namespace.name && this.ownerOf(policy) === undefined,
+        ),
+    });
   }
 
   /** The namespaces that rollouts have still to reach, and that have no recorded revision; by profile, then by namespace. */

@@ -30,12 +30,7 @@ import { canonicalJSON } from '../../util/canonical-json.ts';
 import type { ObjectStep } from '../object-step.ts';
 import { withDigests } from '../digests.ts';
 import { isTunnelDeny } from './ambient/objects.ts';
-import {
-  authorizationRules,
-  type Identities,
-  matchLabelsOf,
-  type NotedAuthorization,
-} from './authorization.ts';
+import { authorizationRules, type Identities, matchLabelsOf } from './authorization.ts';
 import { formOf, type Isolation, isolationOf } from './isolation.ts';
 import {
   ANNOTATION_DRY_RUN,
@@ -48,6 +43,7 @@ import {
 import {
   bridgeFor,
   compareLives,
+  distinctBy,
   distinctRules,
   isOverlayCover,
   isTransition,
@@ -246,7 +242,7 @@ export function authorizationPolicies(
   });
   if (denies.length === 0 && keptMode === undefined) return [];
   const allows = policies.flatMap((policy) => {
-    const [first, ...more] = distinct(authorizationRules(policy, identities));
+    const [first, ...more] = distinctBy(authorizationRules(policy, identities), ({ rule }) => rule);
     if (first === undefined) return [];
     const matchLabels = matchLabelsOf(policy.spec.podSelector ?? {});
     const spec: AuthorizationSpec = {
@@ -391,12 +387,6 @@ function withRules(spec: AuthorizationSpec, rules: readonly AuthorizationRule[])
   if (first === undefined) return spec;
   const selector = 'selector' in spec ? spec.selector : undefined;
   return { action: 'ALLOW', ...(selector && { selector }), rules: [first, ...more] };
-}
-
-/** Rules, each once, in an order of their own: an object with the same rules is the same. */
-function distinct(rules: readonly NotedAuthorization[]): NotedAuthorization[] {
-  const byText = new Map(rules.map((each) => [canonicalJSON(each.rule), each]));
-  return [...byText].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each);
 }
 
 function isDryRun({ metadata }: KubeObject): boolean {

@@ -107,8 +107,13 @@ function compareEach(a: readonly number[], b: readonly number[]): number {
 
 /** Rules by what they allow, in an order of their own. */
 export function distinctRules(rules: readonly AuthorizationRule[]): AuthorizationRule[] {
-  const byText = new Map(rules.map((rule) => [canonicalJSON(rule), rule]));
-  return [...byText].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, rule]) => rule);
+  return distinctBy(rules, (rule) => rule);
+}
+
+/** Each rule once, in an order of their own: an object with the same rules is the same. Of equal rules, the last one stays. */
+export function distinctBy<T>(items: readonly T[], ruleOf: (item: T) => AuthorizationRule): T[] {
+  const byText = new Map(items.map((each) => [canonicalJSON(ruleOf(each)), each]));
+  return [...byText].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each);
 }
 
 /** All that the policies allow, for the pods with these labels. */
