@@ -229,13 +229,17 @@ export class Stage {
   /** Has the operator look for the engine: a profile begins to depend on it. */
   async look(): Promise<void> {
     if (this.#scene.isFoundAtStart) return this.restart();
+    return this.#depend();
+  }
+
+  /** Creates a profile that depends on the engine. */
+  async #depend(): Promise<void> {
     this.#looks += 1;
     const { box } = this.#place;
     const namespaceSelector = { matchLabels: { [`test.segmentation.dev/none-${this.#looks}`]: box.id } };
     const egress = [{ name: 'api', to: [{ entity: 'KubeAPIServer' }] }];
     // Guards pass what profiles allow that enforce.
     await box.profile(`look-${this.#looks}`, { mode: 'Audit', namespaceSelector, egress });
-    return undefined;
   }
 
   /** Waits until the operator has found the engine again. */
@@ -243,6 +247,14 @@ export class Stage {
     await eventually(async () => {
       await this.look();
       await this.settled(5000);
+    }, SOON);
+  }
+
+  /** Waits until the running operator has noticed the engine's kinds. */
+  async noticed(): Promise<void> {
+    await eventually(async () => {
+      if (this.#scene.isFoundAtStart !== true) await this.#depend();
+      await this.settled(3000);
     }, SOON);
   }
 
@@ -271,7 +283,7 @@ export class Stage {
 
   /** Creates the objects of somebody else. */
   async placeForeign(): Promise<void> {
-    for (const kind of this.#scene.kinds) await this.#create(kind, kind.foreign(this.#place));
+    await Promise.all(this.#scene.kinds.map((kind) => this.#create(kind, kind.foreign(this.#place))));
   }
 
   async deleteKinds(): Promise<void> {
@@ -376,9 +388,10 @@ export class Stage {
     }, ms);
   }
 
-  /** Waits until the objects of the kinds have these specs, and there are no others. */
+  /** Waits until the objects of the kinds have these specs, and there are no others; the engine has seen them then. */
   async become(specs: Specs): Promise<void> {
     await eventually(async () => assert.deepEqual(specsOf(await this.extras()), specs), SOON);
+    await this.#scene.tend?.(this.#place);
   }
 
   /** Waits until the kinds have exactly the objects of these names. */
