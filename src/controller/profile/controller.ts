@@ -3,7 +3,7 @@ import type { ProfileStatus, SegmentationProfile } from '../../api/profile.ts';
 import type { Clock } from '../../util/clock.ts';
 import { replacing } from '../../util/merge-patch.ts';
 import { projectProfile } from '../../cluster-state/items.ts';
-import { isAborted, isNotFound } from '../../kube/errors.ts';
+import { isAborted, isConflict, isNotFound } from '../../kube/errors.ts';
 import { preconditionsOf } from '../../kube/preconditions.ts';
 import type { Resource } from '../../kube/resource.ts';
 import type { Admission } from '../admission/reconcile.ts';
@@ -150,7 +150,28 @@ export class ProfileController {
     const body = { metadata: preconditionsOf(profile), status: replacing(profile.status, status) };
     const { profiles, clusterState } = this.#options;
     const { name } = profile.metadata;
-    const patched = await profiles.patch(name, undefined, body, { subresource: 'status', signal });
-    clusterState.profiles.observe(projectProfile(patched));
+    try {
+      const patched = await profiles.patch(name, undefined, body, { subresource: 'status', signal });
+      clusterState.profiles.observe(projectProfile(patched));
+    } catch (error) {
+      if (isConflict(error)) await this.#followConflict(profile, signal);
+      throw error;
+    }
+  }
+
+  /**
+   * The event of the change that a write conflict shows is mostly on its way. If the cache is still the same at the next conflict, the
+   * event is lost, and no status could be written before the resync: the profile is read live.
+   */
+  async #followConflict(
+    { metadata: { name, resourceVersion } }: SegmentationProfile,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { profiles, clusterState, records } = this.#options;
+    const record = records.profile(name);
+    const isLost = record.refusedVersion === resourceVersion;
+    record.refusedVersion = resourceVersion;
+    if (isLost)
+      clusterState.profiles.upsertLive(projectProfile(await profiles.get(name, undefined, { signal })));
   }
 }

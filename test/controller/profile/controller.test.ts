@@ -329,6 +329,15 @@ describe('profile controller', () => {
     assert.equal(clusterState.profile('shop')?.spec.mode, 'Enforce');
   });
 
+  it('reads a profile live whose status is refused twice, as the event of an edit is lost', async () => {
+    edit({ spec: { mode: 'Audit' } });
+    assert.equal((await reconcile()).kind, 'retry');
+    assert.equal((await reconcile()).kind, 'retry');
+    assert.equal(clusterState.profile('shop')?.spec.mode, 'Audit');
+    assert.equal((await reconcile()).kind, 'done');
+    assert.equal(stored().status?.observedGeneration, 2);
+  });
+
   it('does not write a status over that of another replica', async () => {
     const status: ProfileStatus = { observedGeneration: 1 };
     server.handle({ method: 'PATCH', path: `${PATH}/shop/status`, body: { status } }, 'another');
