@@ -86,7 +86,8 @@ export class NamespaceController {
     const readiness = readinessOf(gathered, (source) => sources.readError(source));
     if (readiness.kind === 'blocked') return this.#recordBlocked(name, readiness);
     const convergence = convergenceOf(gathered, clusterState);
-    if (convergence.kind === 'converged' && this.#areExtensionsConverged(gathered))
+    const isConverged = convergence.kind === 'converged' && !attempt.record.isCacheBehind;
+    if (isConverged && this.#areExtensionsConverged(gathered))
       return this.#recordConverged(gathered, convergence, attempt.record);
     return this.#enforce(gathered, attempt);
   }

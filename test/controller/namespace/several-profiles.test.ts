@@ -19,6 +19,7 @@ import { PodProbe } from '../../../src/controller/namespace/pods.ts';
 import { Records } from '../../../src/controller/records.ts';
 import { PeerSources } from '../../../src/cluster-state/peer-sources/sources.ts';
 import { ClusterState } from '../../../src/cluster-state/state.ts';
+import { ApiError } from '../../../src/kube/errors.ts';
 import { Resource } from '../../../src/kube/resource.ts';
 import type { Request, Transport } from '../../../src/kube/http/transport.ts';
 import { CLUSTER_DEFAULTS } from '../../../src/options/cluster-defaults.ts';
@@ -28,6 +29,8 @@ import { Server } from '../../simulation/server/server.ts';
 import { VirtualClock } from '../../support/clocks/virtual-clock.ts';
 
 const POLICIES_PATH = '/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies';
+/** The connection ended before the answer did. */
+const LOST = { status: 0, reason: 'Transport', message: 'connection reset' };
 /** Nothing is given up. */
 const NEVER = new AbortController().signal;
 const PROFILE_PATH = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
@@ -161,6 +164,30 @@ describe('namespace controller with several profiles', () => {
     hear();
     await reconcile();
     assert.deepEqual(policies(), ['new.default-deny']);
+  });
+
+  it('reads the policies live after a deletion whose answer was lost, even if the cache has none to delete', async () => {
+    const web = {
+      name: 'web',
+      podSelector: { matchLabels: { app: 'web' } },
+      from: [{ namespaceSelector: {} }],
+    };
+    const near = { name: 'near', from: [{ podSelector: {} }] };
+    create('shop', { isolation: ['Ingress'], ingress: [web, near] });
+    hear();
+    meanwhile = ({ method }) => {
+      if (method === 'DELETE') throw new ApiError({ ...LOST, method, path: POLICIES_PATH });
+    };
+    assert.equal((await reconcile()).kind, 'retry');
+    const covers = () => policies().filter((name) => name.includes('transition'));
+    assert.equal(covers().length, 1);
+    const cover = [...clusterState.policies.byNamespace('shop')].find(({ name }) => name === covers()[0]);
+    assert.ok(cover !== undefined);
+    // An event was lost, or has not come yet.
+    clusterState.policies.forget(cover.key, cover.uid);
+    meanwhile = () => {};
+    assert.deepEqual(await reconcile(), { kind: 'done' });
+    assert.deepEqual(covers(), []);
   });
 
   /** Deletes a profile, whose policies stay. */
