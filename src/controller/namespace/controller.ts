@@ -85,6 +85,8 @@ export class NamespaceController {
     records.keepResults(name, new Set(gathered.profiles.map(({ metadata }) => metadata.name)));
     const readiness = readinessOf(gathered, (source) => sources.readError(source));
     if (readiness.kind === 'blocked') return this.#recordBlocked(name, readiness);
+    // After a lost answer, the cache may lack a cover that is to be deleted.
+    if (attempt.record.isCacheBehind) return this.#enforce(gathered, attempt);
     const convergence = convergenceOf(gathered, clusterState);
     const isConverged = convergence.kind === 'converged' && !attempt.record.isCacheBehind;
     if (isConverged && this.#areExtensionsConverged(gathered))

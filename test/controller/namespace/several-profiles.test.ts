@@ -219,6 +219,34 @@ describe('namespace controller with several profiles', () => {
     assert.deepEqual(policies(), ['kept.default-deny', 'other.default-deny', 'other.egress']);
   });
 
+  it('reads policies live after a lost answer, though the cached ones are those that are desired', async () => {
+    const rule = (app: string) => ({
+      name: app,
+      podSelector: { matchLabels: { app } },
+      from: [{ namespaces: ['shop'] }],
+    });
+    create('p', { isolation: ['Ingress'], ingress: [rule('a'), rule('b')] });
+    hear();
+    const isCover = ({ method, path, body }: Request) =>
+      method === 'POST'
+        ? (body as NetworkPolicy).metadata.name.includes('.transition.')
+        : path.includes('.transition.');
+    const lose = ({ method, path }: Request) => {
+      throw new ApiError({ status: 0, reason: 'Transport', message: 'connection reset', method, path });
+    };
+    meanwhile = (request) => {
+      if (request.method !== 'POST' || !isCover(request)) return;
+      assert.equal(server.handle(request, 'operator').status, 201);
+      lose(request);
+    };
+    assert.equal((await reconcile()).kind, 'retry');
+    meanwhile = (request) => isCover(request) && lose(request);
+    assert.equal((await reconcile()).kind, 'retry');
+    meanwhile = () => {};
+    assert.equal((await reconcile()).kind, 'done');
+    assert.deepEqual(policies(), ['p.default-deny', 'p.ingress.a', 'p.ingress.b']);
+  });
+
   it('removes the policies of all profiles that no longer select the namespace, also of an unreported one', async () => {
     const namespaceSelector = { matchLabels: { team: 'a' } };
     const label = (team: string | null) =>
