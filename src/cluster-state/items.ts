@@ -62,7 +62,7 @@ export interface PolicyItem extends Item {
   readonly name: string;
   /** The profile that its labels name; undefined if they are not the operator's. */
   readonly profile: string | undefined;
-  /** The uids of the profiles that own it by ownerReference. */
+  /** The uids of the profiles and exceptions that own it by ownerReference. */
   readonly ownerUids: readonly string[];
   /** The fingerprint of spec and own metadata; undefined for a policy that neither is nor was an own one. */
   readonly fingerprint: string | undefined;

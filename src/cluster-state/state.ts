@@ -3,7 +3,7 @@ import type { SegmentationProfile } from '../api/profile.ts';
 import { LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import { Store, type StoreChange } from '../kube/watch/store.ts';
-import { isProfileReference } from '../policy/semantics/normalize.ts';
+import { isOwnReference } from '../policy/semantics/normalize.ts';
 import { byObjectName } from '../util/order.ts';
 import type { InForce, RevisionLookup } from './in-force.ts';
 import type { NamespaceItem, PolicyItem, ProfileItem } from './items.ts';
@@ -11,12 +11,20 @@ import { SharedPolicy } from './policies/content-pool.ts';
 import { PolicyStore } from './policies/store.ts';
 import { type Relation, relationOf, selects } from './relation.ts';
 
+/** Knows the exceptions. */
+export interface ExceptionLookup {
+  /** The name of the profile by which the exception of this uid is in force, or was; undefined if that is not known. */
+  grantedBy(uid: string): string | undefined;
+}
+
 export class ClusterState {
   readonly profiles = new Store<ProfileItem>();
   readonly namespaces = new Store<NamespaceItem>();
   readonly policies = new PolicyStore();
   /** Absent: every profile is in force as it is. */
   revisions: RevisionLookup | undefined;
+  /** Absent: policies of exceptions are known by their labels alone. */
+  exceptions: ExceptionLookup | undefined;
   readonly #protected: ReadonlySet<string>;
   /** The profiles of own policies whose labels and ownerReference somebody removed, by the uid of the policy. */
   readonly #stripped = new Map<string, string>();
@@ -85,8 +93,8 @@ export class ClusterState {
   }
 
   /**
-   * The profile that owns a policy: by the operator's labels, by an ownerReference, or because it was an own policy before
-   * somebody removed these. A label that names no existing profile decides nothing: it may have been changed by hand.
+   * The profile that owns a policy: by the operator's labels, by an ownerReference to the profile or to an exception that it has
+   * granted, or because it was an own policy before somebody removed these. A label that names no existing profile decides nothing: it may have been changed by hand.
    * Undefined for foreign policies, and for retained ones whose profile is gone.
    */
   ownerOf({
@@ -97,6 +105,9 @@ export class ClusterState {
     if (profile !== undefined && this.profiles.get(profile) !== undefined) return profile;
     if (ownerUids.length > 0) {
       for (const each of this.profiles.values()) if (ownerUids.includes(each.uid)) return each.key;
+      const granting = ownerUids.map((each) => this.exceptions?.grantedBy(each));
+      const granted = granting.find((each) => each !== undefined && this.profiles.get(each) !== undefined);
+      if (granted !== undefined) return granted;
     }
     const remembered = this.#stripped.get(uid);
     return remembered !== undefined && this.profiles.get(remembered) !== undefined ? remembered : undefined;
@@ -111,7 +122,7 @@ export class ClusterState {
     return this.ownerOf({
       uid,
       profile: labels[LABEL_MANAGED_BY] === MANAGER ? labels[LABEL_PROFILE] : undefined,
-      ownerUids: ownerReferences.filter(isProfileReference).map((reference) => reference.uid),
+      ownerUids: ownerReferences.filter(isOwnReference).map((reference) => reference.uid),
     });
   }
 

@@ -112,6 +112,17 @@ describe('owner of a policy', () => {
     assert.equal(owner({ ownerUids: ['gone', 'uid-q'] }), 'q'));
   it('is the profile of its ownerReference if the label names no existing profile', () =>
     assert.equal(owner({ profile: 'typo', ownerUids: ['uid-p'] }), 'p'));
+  it('is the profile that has granted the exception of its ownerReference', () => {
+    const granted = (profile: string) => ({
+      grantedBy: (uid: string) => (uid === 'uid-e' ? profile : undefined),
+    });
+    assert.equal(owner({ ownerUids: ['uid-e'] }), undefined);
+    clusterState.exceptions = granted('q');
+    assert.equal(owner({ ownerUids: ['uid-e'] }), 'q');
+    assert.equal(owner({ ownerUids: ['uid-f'] }), undefined);
+    clusterState.exceptions = granted('gone');
+    assert.equal(owner({ ownerUids: ['uid-e'] }), undefined);
+  });
   it('is undefined for a policy without labels and ownerReference', () => assert.equal(owner({}), undefined));
   it('is undefined for a retained policy whose profile is gone', () =>
     assert.equal(owner({ profile: 'gone', ownerUids: ['uid-gone'] }), undefined));

@@ -352,6 +352,22 @@ describe('exception in virtual time', () => {
     assert.equal(server.storage.revision, revision);
   });
 
+  it('ends on time where somebody has removed the labels of its policy while no operator ran', async () => {
+    profile({ namespaceSelector: {} });
+    const end = scheduler.time + 60_000;
+    ask('a', { podSelector: {} }, 60_000);
+    await scheduler.advance(5_000);
+    replica.crash();
+    const path = `${POLICIES}/p.exception.e.egress`;
+    const { status } = server.handle({ method: 'PATCH', path, body: { metadata: { labels: null } } }, 'user');
+    assert.equal(status, 200);
+    await start('operator-2');
+    await scheduler.advance(end - scheduler.time - 2_000);
+    assert.deepEqual(rolesIn('a'), ['default-deny', 'exception']);
+    await scheduler.advance(3_000);
+    assert.deepEqual(rolesIn('a'), ['default-deny']);
+  });
+
   it('ends on time under a new leader that reads the revision of its namespace late', async () => {
     await rolledOut('Enforce', 'Audit');
     const end = scheduler.time + 30_000;

@@ -121,6 +121,7 @@ export class Replica {
       onRetry: ({ key, error }) =>
         network.observer.onNote(`${name} exception ${key} failed: ${String(error)}`),
     });
+    if (hasExceptions) this.clusterState.exceptions = exceptions;
     const parts = { transport, random, resyncMs, records };
     if (engine !== 'None') this.detection = this.#detection(engine, parts);
     const guards = guard === undefined ? [] : [this.#guards(guard, parts)];

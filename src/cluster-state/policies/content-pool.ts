@@ -14,7 +14,7 @@ import {
 import type { NetworkPolicy, NetworkPolicySpec } from '../../api/network-policy.ts';
 import { reliedOn, selectsAccount } from '../../policy/admission/accounts.ts';
 import { type PeerScopes, peerScopesOf } from '../../policy/admission/widening.ts';
-import { fingerprint, isProfileReference } from '../../policy/semantics/normalize.ts';
+import { fingerprint, isOwnReference } from '../../policy/semantics/normalize.ts';
 
 export interface PolicyContent {
   readonly labels?: StringMap;
@@ -26,7 +26,7 @@ export interface PolicyContent {
   readonly spec: NetworkPolicySpec;
   /** The profile that its labels name, if they are the operator's. */
   readonly profile: string | undefined;
-  /** The uids of the profiles that own it by ownerReference. */
+  /** The uids of the profiles and exceptions that own it by ownerReference. */
   readonly ownerUids: readonly string[];
   /** Other namespaces in which it relies on the label that names the ServiceAccount of a pod. */
   readonly reliesOn: readonly string[];
@@ -111,7 +111,7 @@ export class PolicyContentPool {
 function contentOf(policy: NetworkPolicy, managers: readonly string[]): PolicyContent {
   const { labels, annotations, ownerReferences, finalizers } = policy.metadata;
   const profile = labels?.[LABEL_MANAGED_BY] === MANAGER ? labels[LABEL_PROFILE] : undefined;
-  const ownerUids = (ownerReferences ?? []).filter(isProfileReference).map(({ uid }) => uid);
+  const ownerUids = (ownerReferences ?? []).filter(isOwnReference).map(({ uid }) => uid);
   const namesNamespaces = JSON.stringify(policy.spec).includes(LABEL_NAMESPACE_NAME);
   return {
     ...(labels && { labels }),

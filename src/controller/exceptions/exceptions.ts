@@ -21,7 +21,7 @@ import {
   type PolicyItem,
   type ProfileItem,
 } from '../../cluster-state/items.ts';
-import type { ClusterState } from '../../cluster-state/state.ts';
+import type { ClusterState, ExceptionLookup } from '../../cluster-state/state.ts';
 import type { Transport } from '../../kube/http/transport.ts';
 import { Resource } from '../../kube/resource.ts';
 import type { StoreChange } from '../../kube/watch/store.ts';
@@ -71,7 +71,7 @@ export interface ExceptionsOptions {
 const UNCONFIRMED: MissingInput = { resource: EXCEPTION_PLURAL, error: undefined };
 const NOTHING: Added = { policies: [], extensions: [], unresolved: [] };
 
-export class Exceptions implements Capability, PolicyAdditions {
+export class Exceptions implements Capability, PolicyAdditions, ExceptionLookup {
   readonly #options: ExceptionsOptions;
   readonly #source: ExceptionSource;
   readonly #verdicts: Verdicts;
@@ -102,6 +102,13 @@ export class Exceptions implements Capability, PolicyAdditions {
       onNotice: (key) => this.#statuses.enqueue(key),
       onReleased: (namespace) => this.#onAdditions(namespace),
     });
+  }
+
+  /** By the status, as a verdict depends on the owners of policies. */
+  grantedBy(uid: string): string | undefined {
+    for (const { uid: each, exception } of this.#source.items.values())
+      if (each === uid) return exception.status?.profile ?? exception.spec.profile;
+    return undefined;
   }
 
   get additions(): PolicyAdditions {

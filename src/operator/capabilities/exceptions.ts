@@ -40,6 +40,7 @@ export function createExceptions(parts: CapabilityParts): Exceptions {
       });
     },
   });
+  clusterState.exceptions = exceptions;
   metrics.exceptions(() => exceptions.sample());
   return exceptions;
 }
