@@ -41,7 +41,7 @@ export interface GuardCuts {
 }
 
 /** Links that are compared at most; more take longer than anybody waits. */
-const MAX_LINKS = 400_000;
+export const MAX_LINKS = 400_000;
 
 /** The pods of one group that a guard can't tell apart, each by one of them. */
 interface Ends {
@@ -178,6 +178,6 @@ function namespaceLabels({ namespaces }: Snapshot): (namespace: string) => Strin
   return (name) => ({ ...labels.get(name), [LABEL_NAMESPACE_NAME]: name });
 }
 
-function nameOf({ namespace, kind, name }: GroupName): GroupName {
+export function nameOf({ namespace, kind, name }: GroupName): GroupName {
   return { ...(namespace !== undefined && { namespace }), kind, name };
 }

@@ -7,7 +7,7 @@ import { LABEL_NAMESPACE_NAME } from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import { GUARD_CARRIERS } from '../engines/guards/carriers.ts';
 import { type LayerKind, MESH_KINDS } from '../engines/layers/engine-kinds.ts';
-import type { EngineObjects, EnginePlaces } from '../engines/layers/engine-policy.ts';
+import type { EngineObjects, EnginePlaces, EnginePolicy } from '../engines/layers/engine-policy.ts';
 import { usesCilium } from '../engines/layers/kinds.ts';
 import { layerPolicies } from '../engines/layers/layer-policies.ts';
 import { layeredView } from '../engines/layers/layered-view.ts';
@@ -37,6 +37,8 @@ export interface LayerOptions {
   readonly asEnforced?: boolean;
   /** Guards that count instead of those of the profiles; only with `asEnforced`. */
   readonly guards?: readonly KubeObject[];
+  /** Policies that count besides. */
+  readonly inFront?: readonly EnginePolicy[];
 }
 
 /**
@@ -44,7 +46,13 @@ export interface LayerOptions {
  * their own ones.
  */
 export function layersOf(snapshot: Snapshot, options: LayerOptions = {}): SnapshotLayers | undefined {
-  return layersIn(snapshot, objectsOf(snapshot, options), { podsInIPBlocks: !usesCilium(snapshot) });
+  const { inFront = [] } = options;
+  return layersIn(snapshot, objectsOf(snapshot, options), { podsInIPBlocks: !usesCilium(snapshot), inFront });
+}
+
+/** The policies behind the layers. */
+export function layerPoliciesOf(snapshot: Snapshot, options: LayerOptions): readonly EnginePolicy[] {
+  return layerPolicies(objectsOf(snapshot, options));
 }
 
 /** The layers of these guards alone, as if there were no other policies beside NetworkPolicies. */
@@ -58,7 +66,7 @@ export function layersOfGuards(
     objects: (kind: LayerKind) => byKind.get(kind) ?? [],
     isRead: () => true,
   };
-  return layersIn(snapshot, objects, { podsInIPBlocks: true });
+  return layersIn(snapshot, objects, { podsInIPBlocks: true, inFront: [] });
 }
 
 /** NetworkPolicies and layers as one view. */
@@ -75,9 +83,9 @@ export function judgedView(
 function layersIn(
   snapshot: Snapshot,
   objects: EngineObjects<LayerKind>,
-  { podsInIPBlocks }: Pick<LayeredView, 'podsInIPBlocks'>,
+  { podsInIPBlocks, inFront }: Pick<LayeredView, 'podsInIPBlocks'> & Required<Pick<LayerOptions, 'inFront'>>,
 ): SnapshotLayers | undefined {
-  const policies = layerPolicies(objects);
+  const policies = [...inFront, ...layerPolicies(objects)];
   if (policies.length === 0) return undefined;
   const labels = new Map(
     snapshot.namespaces.map(({ name, labels: own }) => [name, { ...own, [LABEL_NAMESPACE_NAME]: name }]),

@@ -55,7 +55,7 @@ function unreadKind(kind: string): EnginePolicy {
 function undecided(object: PolicyReference, subject: PodMatcher, what: string): EnginePolicy {
   const unclear = DIRECTIONS.flatMap((direction) =>
     (['allow', 'deny'] as const).map((effect): UnclearPart => {
-      const order = { phase: 'before', effect, tier: Number.NEGATIVE_INFINITY, place: [] } as const;
+      const order = { phase: 'before', effect, tier: Number.MIN_SAFE_INTEGER, place: [] } as const;
       return { field: '', direction, subject, peers: 'any', ports: 'any', order, what };
     }),
   );

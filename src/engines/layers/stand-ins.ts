@@ -57,7 +57,7 @@ export class StandIns<P extends IdentifiedPod> {
 const PHASES: readonly Phase[] = ['before', 'after', 'fallback'];
 
 /** Negative, zero or positive as rules of the first place are asked before, with or after those of the second. */
-function compareOrders(a: RuleOrder, b: RuleOrder): number {
+export function compareOrders(a: RuleOrder, b: RuleOrder): number {
   const [ours, others] = [a, b].map(({ phase, tier, place }) => [PHASES.indexOf(phase), tier, ...place]);
   for (const [index, value] of (ours ?? []).entries()) {
     const other = others?.[index] ?? Number.NEGATIVE_INFINITY;

@@ -325,7 +325,15 @@ type Policy = KubeObject & {
     await foreign(late, 900, 'Deny');
     assert.doesNotMatch(await compared(), /cuts/);
     await foreign(early, 100, 'Accept');
-    assert.doesNotMatch(await compared(), /cuts/);
+    const passing = await compared();
+    assert.doesNotMatch(passing, /cuts/);
+    assert.match(
+      passing,
+      new RegExp(
+        `^  1 policy asked before it lets flows pass that it denies:\n  ClusterNetworkPolicy ${early} lets 2 flows pass:\n.*\n +${outside}/client +${shop}/db +.*\n.*${shop}/web`,
+        'm',
+      ),
+    );
     assert.match(await compared(' --only-network-policies'), cuts);
     for (const name of [early, late]) await plane.admin.send('DELETE', `${PATH}/${name}`);
   });

@@ -3,9 +3,10 @@ import { formatPorts } from '../../../analysis/model/ports.ts';
 import { TooManyLinksError } from '../../../analysis/reach.ts';
 import type { GuardPass, PortRange } from '../../../policy/guard/guard.ts';
 import { cutsOf, type FlowsOfGuard, type GuardedLink, type GuardCuts } from '../../../snapshot/guard-cuts.ts';
+import { type Bypass, type BypassesOfGuard, bypassesOf } from '../../../snapshot/guard-bypasses.ts';
 import { guardsOf, type SnapshotGuard } from '../../../snapshot/guards.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
-import { counted } from '../../../util/list-text.ts';
+import { counted, shortList } from '../../../util/list-text.ts';
 import { groupText } from '../../reach/model.ts';
 import type { Command } from '../../shell/command.ts';
 import { EXIT } from '../../shell/failure.ts';
@@ -15,7 +16,7 @@ import { peersText } from '../../shell/text.ts';
 import { ONLY_NETWORK_POLICIES } from '../../snapshot/load.ts';
 import { profilesNamed } from '../../snapshot/select.ts';
 import { unreadCaveats } from '../explain/caveats.ts';
-import { dependsText } from '../explain/layer-text.ts';
+import { dependsText, layerObjectText } from '../explain/layer-text.ts';
 
 /** Flows between workloads that a table lists at most. */
 const MAX_SHOWN = 20;
@@ -30,7 +31,9 @@ export const guard: Command = {
       'what the guard of each profile passes, and the NetworkPolicies of others from which it takes something: under\n' +
       '`guard.mode: Enforce` it does, and otherwise it would. Below are the flows between workloads that the guard cuts,\n' +
       'whichever kind of policy allows them. Read this before you switch a guard on.',
-    'Exits with 0 if no guard changes what others decide, with 1 if one does or may, or if one would deny nothing.',
+    'Policies that are asked before a guard may accept flows that it denies: these are listed too, with the flows that pass.',
+    'Exits with 0 if no guard changes what others decide and none is passed over, with 1 if one does, is, or may be, or if\n' +
+      'one would deny nothing.',
   ],
   examples: [
     { what: 'what the guards of all profiles would restrict', line: 'guard' },
@@ -45,12 +48,14 @@ export const guard: Command = {
     const snapshot = await load({ forLayers: true });
     const isLayered = !flags.has(ONLY_NETWORK_POLICIES.name);
     const profiles = profilesNamed(snapshot, words);
-    const guards = guardsOf(snapshot).filter(({ profile }) => profiles.includes(profile));
+    const all = guardsOf(snapshot);
+    const guards = all.filter(({ profile }) => profiles.includes(profile));
     if (isLayered) for (const each of unreadCaveats(snapshot)) terminal.warn(each);
-    const cuts = cutsIn(guards, snapshot, { isLayered, terminal });
+    const { cuts, bypasses } = changesIn({ guards, all }, snapshot, { isLayered, terminal });
     const flowsOf = (each: SnapshotGuard) => cuts?.of.get(each);
+    const bypassesOfGuard = (each: SnapshotGuard) => bypasses?.get(each)?.of;
     if (format === 'json' || format === 'yaml') {
-      const document = { guards: guards.map((each) => valueOf(each, flowsOf(each))) };
+      const document = { guards: guards.map((each) => valueOf(each, flowsOf(each), bypassesOfGuard(each))) };
       terminal.write(format === 'json' ? toJson(document) : toYaml(document));
     } else if (format === 'name') {
       for (const { restricted } of guards)
@@ -61,11 +66,14 @@ export const guard: Command = {
         if (index > 0) terminal.print('');
         show(each, { wide: format === 'wide', terminal });
         showFlows(each, flowsOf(each), { wide: format === 'wide', terminal });
+        showBypasses(bypasses?.get(each), { wide: format === 'wide', terminal });
       }
       if (cuts !== undefined && cuts.dependsOn.length > 0)
         terminal.note(`what a guard may change ${dependsText(cuts.dependsOn)}`);
     }
-    return guards.every((each) => changesNothing(each, flowsOf(each))) ? EXIT.yes : EXIT.no;
+    const isQuiet = (each: SnapshotGuard) =>
+      changesNothing(each, flowsOf(each)) && (bypassesOfGuard(each) ?? []).length === 0;
+    return guards.every(isQuiet) ? EXIT.yes : EXIT.no;
   },
 };
 
@@ -110,19 +118,29 @@ function show(
   terminal.print(table(['NAMESPACE', 'NAME', 'WHAT IT ALLOWS BEYOND'], rows).map((line) => `  ${line}`));
 }
 
-/** The flows that each guard denies; undefined, after a warning, if they are too many to compare. */
-function cutsIn(
-  guards: readonly SnapshotGuard[],
+interface Changes {
+  readonly cuts: GuardCuts;
+  readonly bypasses: ReadonlyMap<SnapshotGuard, BypassesOfGuard>;
+}
+
+/**
+ * The flows that guards change, and those that pass although they deny them; nothing, after a warning, if they are too many to compare.
+ * NetworkPolicies are asked after every guard.
+ */
+function changesIn(
+  { guards, all }: { readonly guards: readonly SnapshotGuard[]; readonly all: readonly SnapshotGuard[] },
   snapshot: Snapshot,
   { isLayered, terminal }: { readonly isLayered: boolean; readonly terminal: Terminal },
-): GuardCuts | undefined {
+): Partial<Changes> {
   terminal.progress('working out who may talk to whom');
   try {
-    return cutsOf(guards, snapshot, { isLayered });
+    const cuts = cutsOf(guards, snapshot, { isLayered });
+    if (!isLayered) return { cuts };
+    return { cuts, bypasses: new Map(guards.map((each) => [each, bypassesOf(each, all, snapshot)])) };
   } catch (error) {
     if (!(error instanceof TooManyLinksError)) throw error;
     terminal.warn('the flows that guards cut are not listed: so many workloads may talk to each other');
-    return undefined;
+    return {};
   } finally {
     terminal.progress('');
   }
@@ -138,6 +156,25 @@ function showFlows(
   showList(`${cut} ${flows(cuts)} that other policies allow`, cuts, options);
   showList(`${open} ${flows(opens)} that policies deny which are asked after it in its tier`, opens, options);
   showList(`may change ${flows(unclear)} about which other policies can't be evaluated`, unclear, options);
+}
+
+function showBypasses(
+  { of, notCompared }: BypassesOfGuard = { of: [], notCompared: [] },
+  options: { readonly wide: boolean; readonly terminal: Terminal },
+): void {
+  const { terminal } = options;
+  if (of.length > 0) {
+    const [policies, accept] = [counted(of.length, 'policy', 'policies'), of.length === 1 ? 'lets' : 'let'];
+    terminal.print(`  ${policies} asked before it ${accept} flows pass that it denies:`);
+  }
+  for (const { policy, flows, unclear, parts } of of) {
+    const name = layerObjectText(policy);
+    showList(`${name} lets ${counted(flows.length, 'flow')} pass`, flows, options);
+    const depends = parts.length === 0 ? '' : `, as a part can't be evaluated: ${parts.join(', ')}`;
+    showList(`${name} may let ${counted(unclear.length, 'flow')} pass${depends}`, unclear, options);
+  }
+  if (notCompared.length > 0)
+    terminal.warn(`asked before the guard, and not compared: ${shortList(notCompared.map(layerObjectText))}`);
 }
 
 function showList(
@@ -171,6 +208,7 @@ function portsText(ports: readonly PortRange[] | undefined): string {
 function valueOf(
   { profile, mode, guard: { subject, directions }, made, restricted }: SnapshotGuard,
   flows: FlowsOfGuard | undefined,
+  bypasses: readonly Bypass[] | undefined,
 ): object {
   return {
     profile: profile.metadata.name,
@@ -185,5 +223,6 @@ function valueOf(
     })),
     restricted,
     ...flows,
+    ...(bypasses && { bypasses }),
   };
 }

@@ -135,6 +135,77 @@ describe('a profile with a guard, on manifests', () => {
     );
   });
 
+  it('is shown with the policies before it that let pass what it denies', async () => {
+    const early = (egress: string) =>
+      'apiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\nmetadata: {name: early}\nspec:\n' +
+      '  tier: Admin\n  priority: 10\n  subject: {namespaces: {matchLabels: {team: shop}}}\n' +
+      '  ingress: [{action: Accept, from: [{namespaces: {}}], protocols: [{tcp: {destinationPort: {number: 22}}}]}]\n' +
+      `  egress: [{action: Accept, to: [${egress}]}]\n`;
+    const tier =
+      'apiVersion: projectcalico.org/v3\nkind: Tier\nmetadata: {name: platform}\nspec: {order: 10}\n';
+    const others = directoryOf({
+      'early.yaml': early("{networks: ['198.51.100.0/24']}"),
+      'names.yaml': early("{domainNames: ['a.example.']}"),
+      'within.yaml':
+        'apiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\nmetadata: {name: early}\nspec:\n' +
+        '  tier: Admin\n  priority: 10\n  subject: {namespaces: {matchLabels: {team: shop}}}\n' +
+        "  egress: [{action: Accept, to: [{networks: ['203.0.113.7/32']}], protocols: [{tcp: {destinationPort: {number: 443}}}]}]\n",
+      'calico.yaml': `${tier}---\napiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {name: platform.ssh}\nspec: {tier: platform, namespaceSelector: team == 'shop', types: [Ingress], ingress: [{action: Allow, protocol: TCP, destination: {ports: [22]}}, {action: Pass}]}\n`,
+    });
+    const { stdout, code } = await cli(`guard ${audit} -f ${others}/early.yaml`);
+    assert.equal(code, 1);
+    assert.match(
+      stdout,
+      /\n {2}1 policy asked before it lets flows pass that it denies:\n {2}ClusterNetworkPolicy early lets 2 flows pass:\n[^\n]+\n +ops\/tool +shop\/web +TCP 22\n +shop\/web +198\.51\.100\.0\/24 +all ports\n/,
+    );
+    const { guards } = JSON.parse((await cli(`guard ${audit} -f ${others}/early.yaml -o json`)).stdout) as {
+      guards: { bypasses: { policy: object; flows: object[]; unclear: object[]; parts: string[] }[] }[];
+    };
+    assert.deepEqual(
+      guards[0]?.bypasses.map(({ policy, flows, unclear, parts }) => [
+        policy,
+        flows.length,
+        unclear.length,
+        parts,
+      ]),
+      [[{ kind: 'ClusterNetworkPolicy', name: 'early' }, 2, 0, []]],
+    );
+    assert.match(
+      (await cli(`guard ${audit} -f ${others}/names.yaml`)).stdout,
+      /early may let \d flows pass, as a part can't be evaluated: domain names:\n[^\n]+\n +shop\/web +any address/,
+    );
+    const alone = await cli(`guard ${audit} -f ${others}/early.yaml --only-network-policies`);
+    assert.doesNotMatch(alone.stdout, /asked before it/);
+    assert.doesNotMatch((await cli(`guard ${audit} -f ${others}/within.yaml`)).stdout, /asked before it/);
+    assert.match(
+      (await cli(`guard ${audit} -f ${others}/calico.yaml --config ${directory}/calico.cfg`)).stdout,
+      /GlobalNetworkPolicy platform\.ssh lets \d flows? pass:\n[^]*ops\/tool +shop\/web +TCP 22\n/,
+    );
+  });
+
+  it('is shown with the guard of another profile that is asked before it', async () => {
+    const profile = (name: string, key: string) =>
+      `apiVersion: segmentation.dev/v1alpha1\nkind: SegmentationProfile\nmetadata: {name: ${name}}\n` +
+      `spec: {namespaceSelector: {matchExpressions: [{key: ${key}, operator: Exists}]}, guard: {mode: Enforce}, baseline: {dns: Deny, admissionWebhooks: Deny}}\n`;
+    const open = (name: string, labels: string) =>
+      `apiVersion: v1\nkind: Namespace\nmetadata: {name: ${name}, labels: ${labels}}\n---\n` +
+      `apiVersion: v1\nkind: Pod\nmetadata: {name: pod, namespace: ${name}}\nspec: {containers: [{name: a, image: a}]}\n---\n` +
+      `apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: all, namespace: ${name}}\n` +
+      'spec: {podSelector: {}, ingress: [{}], egress: [{}], policyTypes: [Ingress, Egress]}\n';
+    const overlapping = directoryOf({
+      'first.yaml': profile('first', 'a'),
+      'second.yaml': profile('second', 'b'),
+      'shared.yaml': open('shared', '{a: x, b: x}'),
+      'other.yaml': open('other', '{a: x}'),
+    });
+    const { stdout } = await cli(`guard -f ${overlapping} ${config}`);
+    assert.match(
+      stdout,
+      /Guard of profile second [^]*ClusterNetworkPolicy first\.guard lets 2 flows pass:\n[^\n]+\n +other\/pod +shared\/pod +all ports\n +shared\/pod +other\/pod +all ports\n/,
+    );
+    assert.doesNotMatch(stdout.slice(0, stdout.indexOf('Guard of profile second')), /asked before/);
+  });
+
   it('is shown on Calico as in the tier that the operator is installed with', async () => {
     const { stdout } = await cli(`guard ${audit} --config ${directory}/calico.cfg`);
     assert.match(stdout, /would cut 1 flow [^\n]+:\n[^\n]+\n +ops\/tool +shop\/web +TCP 22\n/);
