@@ -301,7 +301,7 @@ export class TotalJudge {
 
   /**
    * True if all profiles as they were in this round have a rule for the extension, or an unresolved peer whose rule it has, and its
-   * direction is isolated: where it is postponed, the extension allows nothing that is not open.
+   * direction is isolated: where it is postponed, the extension allows nothing that is not open. A cover isolates nothing.
    */
   #isWanted(kind: Kind, object: Stored): boolean {
     const { name, namespace = '' } = object.metadata;
@@ -317,7 +317,7 @@ export class TotalJudge {
         desiredExtensions(each, namespace, policies).some(
           ({ metadata, direction, rules, unresolved }) =>
             (engine.namePrefix ?? '') + metadata.name === name &&
-            policies.some(({ spec }) => isolates(spec).includes(direction)) &&
+            policies.some((each) => isolates(each.spec).includes(direction) && !isTransitionalCover(each)) &&
             (rules.length > 0 || unresolved.some(isKnown)),
         ),
       );
