@@ -40,6 +40,8 @@ const NOTICE = {
   workload: 5_000,
   /** Another answer of Prometheus: from one question to the next, and until it gives up. */
   answer: 30_000,
+  /** An answer that has a value, from the question on. */
+  delay: 100,
   /** A watch that has failed: its longest backoff, and some moments until its events count. */
   resumed: 25_000,
 } as const;
@@ -80,13 +82,26 @@ export class GateJudge {
     return this.#isBlind(gates) ? 'although its gate can not read workloads' : undefined;
   }
 
-  /** The fault of a rollout that has failed of its query; undefined if the query has been broken for long enough. */
-  unfoundedFault({ prometheus: gates = [] }: GatedWave['gates'], deadlineMs: number): string | undefined {
+  /**
+   * The fault of a rollout that has failed of its query; undefined if the query has been broken for long enough. A time within the
+   * bound that is too short to be seen does not count, unless the replica has asked then.
+   */
+  unfoundedFault(
+    { prometheus: gates = [] }: GatedWave['gates'],
+    deadlineMs: number,
+    author: string,
+  ): string | undefined {
     const { prometheus, time } = this.#options;
-    const lastWithin = prometheus.replies.findLastIndex(({ reply }) => isWithin(reply));
-    const broken = prometheus.replies[lastWithin + 1];
-    const withinForMs = broken === undefined ? time() - prometheus.since : 0;
-    if (withinForMs > NOTICE.answer) return `although query ${QUERY} is ${prometheus.reply}`;
+    const { replies, reply: present } = prometheus;
+    if (isWithin(present) && time() - prometheus.since > NOTICE.answer)
+      return `although query ${QUERY} is ${present}`;
+    const answers = this.#answers(author);
+    const lastWithin = replies.findLastIndex(({ reply, since }, index) => {
+      const end = replies[index + 1]?.since ?? time();
+      const isSeen = answers.some(({ at }) => at >= since && at <= end + NOTICE.delay);
+      return isWithin(reply) && (isSeen || end - since > NOTICE.answer);
+    });
+    const broken = replies.slice(lastWithin + 1).find(({ reply }) => !isWithin(reply));
     const forMs = Math.min(...gates.map((each) => parseDuration(each.for) ?? 0), deadlineMs);
     const brokenForMs = time() - (broken?.since ?? 0);
     return broken !== undefined && brokenForMs < forMs

@@ -71,7 +71,8 @@ export class RolloutJudge {
     if (before === undefined || after === undefined) return undefined;
     if (JSON.stringify(before) === JSON.stringify(after)) return undefined;
     const fault =
-      this.#failureFault(profile, before, after) ?? this.#progressFault({ profile, author }, before, after);
+      this.#failureFault({ profile, author }, before, after) ??
+      this.#progressFault({ profile, author }, before, after);
     this.#recordedAt.set(profile.metadata.name, this.#options.time());
     return fault && `rollout of ${profile.metadata.name}: ${fault}`;
   }
@@ -110,9 +111,13 @@ export class RolloutJudge {
     return { gates, deadlineMs, recorded, namespaces, phaseAt };
   }
 
-  #failureFault(profile: SegmentationProfile, before: RolloutState, after: RolloutState): string | undefined {
+  #failureFault(
+    { profile, author }: Pick<Place, 'profile' | 'author'>,
+    before: RolloutState,
+    after: RolloutState,
+  ): string | undefined {
     if (before.phase === after.phase || before.revision !== after.revision) return undefined;
-    const unfounded = this.#unfoundedFault(profile, after);
+    const unfounded = this.#unfoundedFault({ profile, author }, after);
     if (unfounded !== undefined) return unfounded;
     const reactions = this.#specs(profile).map((rollout) => rollout?.onFailure);
     const below = before.inForce.slice(1);
@@ -128,12 +133,15 @@ export class RolloutJudge {
   }
 
   /** Clocks that step may shorten the time for which a query has been broken, so only a calm round shows a fault. */
-  #unfoundedFault(profile: SegmentationProfile, { failure }: RolloutState): string | undefined {
+  #unfoundedFault(
+    { profile, author }: Pick<Place, 'profile' | 'author'>,
+    { failure }: RolloutState,
+  ): string | undefined {
     const [rollout, ...others] = this.#specs(profile);
     const isOfQuery = failure?.reason === 'QueryOutOfBounds' || failure?.reason === 'QueryUnanswered';
     if (!this.isCalm || !isOfQuery || rollout?.gates === undefined || others.length > 0) return undefined;
     const deadlineMs = parseDuration(rollout.deadline) ?? Number.POSITIVE_INFINITY;
-    const fault = this.#options.gates.unfoundedFault(rollout.gates, deadlineMs);
+    const fault = this.#options.gates.unfoundedFault(rollout.gates, deadlineMs, author);
     return fault && `it has failed (${failure.reason}), ${fault}`;
   }
 
