@@ -160,7 +160,7 @@ function guardOptions({ guard }: ConfigurationFile): GuardSetting | undefined {
 function guardProblems({ guard }: Options): string[] {
   if (guard === undefined || guard.firstPriority <= guard.lastPriority) return [];
   return [
-    `guard.lastPriority (${guard.lastPriority}) must not be below guard.firstPriority (${guard.firstPriority})`,
+    `guard.lastPriority (${guard.lastPriority}) must not be below guard.firstPriority (${guard.firstPriority}): set both`,
   ];
 }
 

@@ -536,7 +536,7 @@ describe('flags that print a text', () => {
     const kind = 'ClusterNetworkPolicy';
     assert.deepEqual(options(guard()).guard, { kind, firstPriority: 500, lastPriority: 890 });
     assert.deepEqual(problems(guard(', firstPriority: 900')), [
-      'guard.lastPriority (890) must not be below guard.firstPriority (900)',
+      'guard.lastPriority (890) must not be below guard.firstPriority (900): set both',
     ]);
   });
 

@@ -14,11 +14,10 @@ import {
   writtenForm,
 } from '../../engines/guards/objects.ts';
 import { isSameForm, planGuard } from '../../engines/guards/plan.ts';
-import { choosePriority, GAP, type PriorityRange } from '../../engines/guards/priority.ts';
+import { choosePriority, GAP, hasAllOf, type PriorityRange } from '../../engines/guards/priority.ts';
 import { Resource } from '../../kube/resource.ts';
 import type { Transport } from '../../kube/http/transport.ts';
 import type { Guard, GuardDirection } from '../../policy/guard/guard.ts';
-import { includesSelector } from '../../policy/guard/selectors.ts';
 import { matches } from '../../policy/semantics/selector.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
 import { byName, byObjectName } from '../../util/order.ts';
@@ -269,7 +268,7 @@ export class GuardWriter {
         return (
           other !== undefined &&
           other.priority < priority &&
-          !includesSelector(subject, other.form.subject) &&
+          !hasAllOf(subject, other.form.subject) &&
           namespaces.some(({ labels }) => matches(other.form.subject, labels))
         );
       })
@@ -294,7 +293,7 @@ export class GuardWriter {
       .map(({ name }) => name);
     if (names.length === 0) return undefined;
     const message =
-      `${shortList(names.sort())} has the guard's priority ${priority}, and which of them wins is not defined: give it ` +
+      `${this.#options.carrier.kind} ${shortList(names.sort())} has the guard's priority ${priority}, and which of them wins is not defined: give it ` +
       'another one';
     return stalled('PriorityTaken', message);
   }

@@ -5,6 +5,7 @@
  * lies within that of the other, it comes first: it passes no more than the other one does there.
  */
 import type { LabelSelector } from '../../api/meta.ts';
+import { LABEL_NAMESPACE_NAME } from '../../api/names.ts';
 import { includesSelector } from '../../policy/guard/selectors.ts';
 
 /** Both ends included. */
@@ -71,5 +72,16 @@ function prioritiesOf(
 
 /** True if all namespaces of the first selector are of the second one too, and not the reverse. */
 export function isWithin(inner: LabelSelector, outer: LabelSelector): boolean {
-  return includesSelector(outer, inner) && !includesSelector(inner, outer);
+  return hasAllOf(outer, inner) && !hasAllOf(inner, outer);
+}
+
+/**
+ * True if `outer` selects all namespaces of `inner` but those that it excludes by name: there `outer` guards nothing, so that no order
+ * is wrong.
+ */
+export function hasAllOf(outer: LabelSelector, inner: LabelSelector): boolean {
+  const matchExpressions = outer.matchExpressions?.filter(
+    ({ key, operator }) => key !== LABEL_NAMESPACE_NAME || operator !== 'NotIn',
+  );
+  return includesSelector({ ...outer, ...(matchExpressions && { matchExpressions }) }, inner);
 }

@@ -41,6 +41,7 @@ export async function createGuards(parts: CapabilityParts): Promise<readonly Cap
 const NOT_CONFIGURED = notConfigured({
   type: 'GuardReady',
   message:
-    "no guard is written, as the operator's configuration names no kind of policies for it: set guard there",
+    "no guard is written, as the operator's configuration names no kind of policies for it: set guard there, " +
+    'such as guard: {kind: ClusterNetworkPolicy}',
   isAsked: ({ spec }) => (spec.guard?.mode ?? 'Disabled') !== 'Disabled',
 });

@@ -135,6 +135,17 @@ describe('the priority of a guard', () => {
     assert.equal(chosen(undefined, { guards: [{ priority: 500, subject: {} }] }), 520);
   });
 
+  it('is before that of a guard for more namespaces also if that one excludes some by name', () => {
+    const without = (...values: string[]): LabelSelector => ({
+      matchExpressions: [{ key: 'kubernetes.io/metadata.name', operator: 'NotIn', values }],
+    });
+    const red = { ...team('red'), ...without('kube-system') };
+    const wide = without('kube-system', 'tools');
+    assert.equal(chosen(500, { subject: wide, guards: [{ priority: 520, subject: red }] }), 530);
+    assert.equal(chosen(undefined, { subject: red, guards: [{ priority: 520, subject: wide }] }), 500);
+    assert.equal(chosen(500, { subject: without('x'), guards: [{ priority: 520, subject: wide }] }), 500);
+  });
+
   it('stays beside a guard for the same namespaces, and beside one that can not be read', () => {
     assert.equal(chosen(500, { guards: [{ priority: 520, subject: team('red') }] }), 500);
     assert.equal(chosen(500, { subject: {}, guards: [{ priority: 520, subject: undefined }] }), 500);
