@@ -314,7 +314,7 @@ class Simulation {
     for (const end = this.#scheduler.time + most; this.#scheduler.time < end; ) {
       const { writes } = this.#recorder.counts;
       await this.#advance(1000);
-      if (this.#scheduler.time > end - most / 2) this.#grantAsked();
+      if (this.#scheduler.time > end - most + CONVERGE_MS) this.#grantAsked();
       this.#recorder.judgeTime();
       if (this.#failed) return;
       unmet = this.#unmet();
