@@ -1,6 +1,6 @@
 /** Failed requests to the API server in words, and which of them have one cause. */
 import { EXCEPTION_PLURAL, KIND, PLURAL } from '../api/names.ts';
-import { ApiError } from '../kube/errors.ts';
+import { ApiError, isCollectionMissing } from '../kube/errors.ts';
 
 export interface RequestFailure {
   /** The meaning for a person who reads the log. */
@@ -25,6 +25,8 @@ export function describeRequestFailure(error: unknown, resource: string): Reques
       'the CRD of SegmentationException is not installed, waiting for it (kubectl apply -k config/exceptions)';
     return { message, cause };
   }
+  if (isCollectionMissing(error))
+    return { message: 'the API server does not serve the kind, waiting for its CRD', cause };
   if (status === 403) return { message: 'a permission is missing, waiting for it', cause };
   if (status === 401) return { message: 'the credentials are refused, will try again', cause };
   if (status === 0) return { message: 'the API server does not answer, will try again', cause };

@@ -1,6 +1,6 @@
 /** Builds the detection of the network engine, and the writer of its own policies. Their code is not even loaded where the configuration names none. */
 import type { Capability } from '../../controller/capability.ts';
-import { describeRequestFailure } from '../../observability/request-failure.ts';
+import { createWatchFailureLog } from '../../observability/watch-failures.ts';
 import type { CapabilityParts } from './parts.ts';
 
 export async function createEngines(parts: CapabilityParts): Promise<readonly Capability[]> {
@@ -8,7 +8,6 @@ export async function createEngines(parts: CapabilityParts): Promise<readonly Ca
   if (options.engine === 'None') return [];
   const room = await import('../../controller/engines/index.ts');
   const record = metrics.engine();
-  let lastFailure: string | undefined;
   const extensions = new room.EngineExtensions({
     engines: room.EXTENSION_ENGINES,
     staging: room.STAGING_ENGINES,
@@ -19,11 +18,7 @@ export async function createEngines(parts: CapabilityParts): Promise<readonly Ca
     resyncMs: options.resyncPeriod,
     onWrite: (verb, { kind, metadata: { namespace, name } }) =>
       logger.info('policy of the network engine written', { verb, kind, namespace, name }),
-    onWatchError: (resource, error) => {
-      const { message, cause } = describeRequestFailure(error, resource);
-      logger[cause === lastFailure ? 'debug' : 'warn'](message, { resource, error });
-      lastFailure = cause;
-    },
+    onWatchError: createWatchFailureLog(logger, clock),
     onStagingRetry: ({ key: namespace, error, failures, delayMs }) => {
       // A single write conflict or dropped connection is ordinary; a failure that repeats is not.
       const level = failures > 1 ? 'warn' : 'debug';

@@ -1,6 +1,6 @@
 /** Builds the writer of guards. Its code is not even loaded where the configuration names no kind for them. */
 import type { Capability } from '../../controller/capability.ts';
-import { describeRequestFailure } from '../../observability/request-failure.ts';
+import { createWatchFailureLog } from '../../observability/watch-failures.ts';
 import { notConfigured } from './not-configured.ts';
 import type { CapabilityParts } from './parts.ts';
 
@@ -11,7 +11,6 @@ export async function createGuards(parts: CapabilityParts): Promise<readonly Cap
   const room = await import('../../controller/guards/index.ts');
   const carrier = room.GUARD_CARRIERS.find(({ kind }) => kind === guard.kind);
   if (carrier === undefined) return [NOT_CONFIGURED];
-  let lastFailure: string | undefined;
   const guards = new room.Guards({
     carrier,
     priorities: { first: guard.firstPriority, last: guard.lastPriority },
@@ -23,11 +22,7 @@ export async function createGuards(parts: CapabilityParts): Promise<readonly Cap
     resyncMs: options.resyncPeriod,
     isBusy,
     onWrite: (verb, { kind, metadata: { name } }) => logger.info('guard written', { verb, kind, name }),
-    onWatchError: (resource, error) => {
-      const { message, cause } = describeRequestFailure(error, resource);
-      logger[cause === lastFailure ? 'debug' : 'warn'](message, { resource, error });
-      lastFailure = cause;
-    },
+    onWatchError: createWatchFailureLog(logger, clock),
     onRetry: ({ key: profile, error, failures, delayMs }) => {
       // A single write conflict or dropped connection is ordinary; a failure that repeats is not.
       const level = failures > 1 ? 'warn' : 'debug';
@@ -41,7 +36,7 @@ export async function createGuards(parts: CapabilityParts): Promise<readonly Cap
 const NOT_CONFIGURED = notConfigured({
   type: 'GuardReady',
   message:
-    "no guard is written, as the operator's configuration names no kind of policies for it: set guard there, " +
+    "no guard is written or removed, as the operator's configuration names no kind of policies for it: set guard there, " +
     'such as guard: {kind: ClusterNetworkPolicy}',
   isAsked: ({ spec }) => (spec.guard?.mode ?? 'Disabled') !== 'Disabled',
 });

@@ -1,6 +1,6 @@
 /** Builds the detection of the service mesh, and the writer of its overlay. Their code is not even loaded where the configuration names none. */
 import type { Capability } from '../../controller/capability.ts';
-import { describeRequestFailure } from '../../observability/request-failure.ts';
+import { createWatchFailureLog } from '../../observability/watch-failures.ts';
 import { asksForOverlay } from '../../policy/mesh.ts';
 import { notConfigured } from './not-configured.ts';
 import type { CapabilityParts } from './parts.ts';
@@ -11,7 +11,6 @@ export async function createMesh(parts: CapabilityParts): Promise<readonly Capab
   if (mesh === 'None') return [NOT_CONFIGURED];
   const room = await import('../../controller/mesh/index.ts');
   const record = metrics.mesh();
-  let lastFailure: string | undefined;
   const detection = new room.MeshDetection({
     transport,
     clusterState,
@@ -20,11 +19,7 @@ export async function createMesh(parts: CapabilityParts): Promise<readonly Capab
     resyncMs: options.resyncPeriod,
     onWrite: (verb, { kind, metadata: { namespace, name } }) =>
       logger.info('policy of the service mesh written', { verb, kind, namespace, name }),
-    onWatchError: (resource, error) => {
-      const { message, cause } = describeRequestFailure(error, resource);
-      logger[cause === lastFailure ? 'debug' : 'warn'](message, { resource, error });
-      lastFailure = cause;
-    },
+    onWatchError: createWatchFailureLog(logger, clock),
     onVerdict: (verdict) => {
       const { status, reason, message } = verdict;
       record.found({ mesh, ...verdict });
