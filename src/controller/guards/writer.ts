@@ -102,7 +102,9 @@ export class GuardWriter {
     const made = carrier.compile(guard);
     if (made.kind === 'too-large') return settled(stalled('GuardTooLarge', made.message));
     const [present, ...copies] = this.#present(profile.metadata.name);
-    const priority = this.#priorityFor(guard, present);
+    const chosen = this.#priorityFor(guard, present);
+    // A guard that is there follows its profile also while no priority is free for it.
+    const priority = chosen ?? (present && carrier.read(present)?.priority);
     if (priority === undefined) return settled(this.#noPriority());
     const unresolved = unresolvedDirections(guard);
     const stored = present && carrier.read(present)?.form;
@@ -127,7 +129,7 @@ export class GuardWriter {
       if (!(await this.#isConfirmed(context.signal))) return OUTDATED;
       await this.#finish(profile, final, { current, copies, write, signal: context.signal });
     }
-    return this.#result(profile, guard, made, { final, priority });
+    return this.#result(profile, guard, made, { final, priority, isFree: chosen !== undefined });
   }
 
   /** Directions in which the guard denies something. */
@@ -223,8 +225,8 @@ export class GuardWriter {
   #noPriority(): Standing {
     const { first, last } = this.#options.priorities;
     const message =
-      `every priority from ${first} to ${last} in steps of ${GAP} is taken: set a wider range in the operator's ` +
-      'configuration (guard.firstPriority, guard.lastPriority)';
+      `every priority from ${first} to ${last} in steps of ${GAP} is taken: no guard begins, and one with another priority keeps ` +
+      "that; set a wider range in the operator's configuration (guard.firstPriority, guard.lastPriority)";
     return stalled('NoPriority', message);
   }
 
@@ -232,13 +234,18 @@ export class GuardWriter {
     profile: SegmentationProfile,
     guard: Guard,
     made: CompiledGuard,
-    { final, priority }: { readonly final: GuardForm | undefined; readonly priority: number },
+    {
+      final,
+      priority,
+      isFree,
+    }: { readonly final: GuardForm | undefined; readonly priority: number; readonly isFree: boolean },
   ): WriteResult {
     const { carrier, objects } = this.#options;
     const policy = this.#present(profile.metadata.name)[0]?.metadata.name;
     const directions = new Set(Object.keys(final?.rules ?? {}) as PolicyType[]);
     const carriedBy = policy === undefined ? {} : { carriedBy: { policy, priority } };
-    const lacking = this.#lacking(guard, made, final) ?? this.#collision(priority);
+    const unplaced = isFree ? undefined : this.#noPriority();
+    const lacking = this.#lacking(guard, made, final) ?? unplaced ?? this.#collision(priority);
     if (lacking !== undefined || policy === undefined) {
       const standing = lacking ?? waiting('Progressing', 'the guard is being written');
       return { kind: 'settled', standing: { ...standing, ...carriedBy }, directions };

@@ -299,6 +299,31 @@ type Policy = KubeObject & {
     await becomes('Written', /stored with priority \d+; that/);
   });
 
+  it('follows its profile while no priority of the range is free for it', async () => {
+    await foreign(`${box.id}-only`, 600, 'Deny');
+    const range = join(folder, 'range.yaml');
+    const setting = 'guard: {kind: ClusterNetworkPolicy, firstPriority: 600, lastPriority: 600}';
+    writeFileSync(range, readFileSync(config, 'utf8').replace(/^guard: .*$/m, setting));
+    await operator.stop();
+    operator = await operators.start(kubeconfig, `--config=${range}`);
+    const { priority, egress } = (await policy()).spec;
+    const before = (await box.readProfile(profile)).spec.egress ?? [];
+    const added = { name: 'added', to: [{ ipBlock: { cidr: '198.51.100.128/32' } }] };
+    await box.edit(profile, { egress: [...before, added] });
+    await becomes('NoPriority', /no guard begins, and one with another priority keeps that/);
+    await eventually(
+      async () => assert.match(JSON.stringify((await policy()).spec), /198\.51\.100\.128/),
+      SOON,
+    );
+    assert.equal((await policy()).spec.priority, priority);
+    await box.edit(profile, { egress: before });
+    await plane.admin.send('DELETE', `${PATH}/${box.id}-only`);
+    await operator.stop();
+    operator = await operators.start(kubeconfig, `--config=${config}`);
+    await eventually(async () => assert.deepEqual((await policy()).spec.egress, egress), SOON);
+    await becomes('Written');
+  });
+
   it('is compared by the plugin with the policies of others in the cluster', async () => {
     const [early, late] = ['early', 'late'].map((each) => `${box.id}-${each}`) as [string, string];
     const outside = await box.namespace('outside', null);
