@@ -79,7 +79,7 @@ const cilium = fc
   }));
 
 /** Decides before the guard, whose priority is 500, together with it, or after it. */
-const admin = fc
+export const admin = fc
   .record({
     name: fc.constantFrom('alpha', 'beta', 'gamma'),
     action: fc.constantFrom('Allow', 'Deny', 'Pass'),
