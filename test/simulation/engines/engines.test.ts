@@ -1,41 +1,11 @@
 /** Schedules with a network engine, each made for one fault. */
 import assert from 'node:assert/strict';
-import { NO_FAULTS } from '../faults/rates.ts';
-import { type Action, NAMESPACES, type Plan, type Round, STABLE } from '../schedule/actions.ts';
+import { type Action, NAMESPACES, STABLE } from '../schedule/actions.ts';
 import type { Acceptance, EngineScene } from './actions.ts';
-import { GENERATOR } from '../schedule/plan.ts';
+import { handmadePlan, writeProfile } from '../schedule/handmade.ts';
 import { simulate } from '../simulation.ts';
 
 const KIND = 'networkpolicies.projectcalico.org';
-
-let ids = 0;
-const round = (...actions: readonly Action[]): Round => ({
-  rates: NO_FAULTS,
-  isQuiet: false,
-  steps: actions.map((action) => ({ id: ids++, after: 100, action })),
-});
-const planOf = (engine: EngineScene, ...rounds: readonly Round[]): Plan => ({
-  seed: 1,
-  generator: GENERATOR,
-  concurrency: 1,
-  resyncMs: 0,
-  hasStandby: false,
-  rounds,
-  hasRollouts: false,
-  hasExceptions: false,
-  skews: [0],
-  engine,
-});
-const writeProfile = (rules: object, name = 'p'): Action => ({
-  do: 'write profile',
-  name,
-  spec: {
-    namespaceSelector: { matchLabels: { 'example.com/member': 'yes' } },
-    isolation: ['Ingress'],
-    baseline: { dns: 'Deny', sameNamespace: 'Deny', admissionWebhooks: 'Deny' },
-    ...rules,
-  },
-});
 
 describe('simulation of the controller on Calico', () => {
   const write = writeProfile({
@@ -46,12 +16,7 @@ describe('simulation of the controller on Calico', () => {
     const older: Action = { do: 'definition', kind: KIND, form: 'older' };
     const mended: Action = { do: 'definition', kind: KIND, form: 'current' };
     const { breach, trace } = await simulate(
-      planOf(
-        { engine: 'Calico', setting: 'Calico' },
-        round(write),
-        round(older, { do: 'crash' }),
-        round(mended),
-      ),
+      handmadePlan({ engine: 'Calico', setting: 'Calico' }, [write], [older, { do: 'crash' }], [mended]),
       {
         isTraced: true,
       },
@@ -74,10 +39,10 @@ describe('simulation of the controller on Calico without a permission', () => {
     });
     const forbidden = 'globalnetworkpolicies.projectcalico.org';
     const { breach, trace } = await simulate(
-      planOf(
-        { engine: 'Calico', setting: 'Calico', guard: 'GlobalNetworkPolicy' },
-        round({ do: 'permission', kind: forbidden, isGranted: false }, write),
-      ),
+      handmadePlan({ engine: 'Calico', setting: 'Calico', guard: 'GlobalNetworkPolicy' }, [
+        { do: 'permission', kind: forbidden, isGranted: false },
+        write,
+      ]),
       { isTraced: true },
     );
     assert.equal(breach, undefined);
@@ -118,7 +83,7 @@ describe('simulation of the controller on Cilium', () => {
   ] satisfies readonly (readonly [EngineScene, ...Action[]])[])
     it(`never opens pods that a foreign CiliumNetworkPolicy isolates, with the setting ${engine.setting}`, async () => {
       const { breach, counts } = await simulate(
-        planOf(engine, round(...first, isolated, write), round({ do: 'delete profile', name: 'p' })),
+        handmadePlan(engine, [...first, isolated, write], [{ do: 'delete profile', name: 'p' }]),
       );
       assert.equal(breach, undefined);
       assert.ok((counts['transitions'] ?? 0) > 0, 'the plans needed no transition policies');
@@ -133,9 +98,7 @@ describe('simulation of the controller with guards', () => {
     const labels = { 'example.com/member': 'no' };
     const left = NAMESPACES.map((namespace): Action => ({ do: 'label', namespace, labels }));
     const scene: EngineScene = { setting: 'None', guard: 'ClusterNetworkPolicy' };
-    const { breach } = await simulate(
-      planOf(scene, round(guarded, beside(9090)), round(...left), round(beside(9091))),
-    );
+    const { breach } = await simulate(handmadePlan(scene, [guarded, beside(9090)], left, [beside(9091)]));
     assert.equal(breach, undefined);
   });
 });
@@ -175,9 +138,7 @@ describe('simulation of the controller with overlays of a mesh that is not found
     it(`lets a profile go that ${which}, beside one that stays`, async () => {
       const scene: EngineScene = { setting: 'None', hasMesh: true };
       const [first, ...more] = rounds as readonly (readonly Action[])[];
-      const { breach } = await simulate(
-        planOf(scene, round(injected, ...(first ?? [])), ...more.map((actions) => round(...actions))),
-      );
+      const { breach } = await simulate(handmadePlan(scene, [injected, ...(first ?? [])], ...more));
       assert.equal(breach, undefined);
     });
 });
@@ -199,20 +160,20 @@ describe('simulation of the controller in ambient mode', () => {
     });
 
   it('isolates namespaces that were planned while the policies of the mesh were being read', async () => {
-    const { breach } = await simulate(planOf(scene, round(...ambient), round(write())));
+    const { breach } = await simulate(handmadePlan(scene, ambient, [write()]));
     assert.equal(breach, undefined);
   });
 
   it('opens and closes the tunnel whether istiod accepts its policies late, not at all, or refuses them', async () => {
     const { breach, trace } = await simulate(
-      planOf(
+      handmadePlan(
         scene,
-        round(...ambient),
-        round(istiod('lost'), write()),
-        round(istiod('lost'), write(from('b', 8080))),
-        round(istiod('slow'), write(from('b', 8080), from('c', 9090))),
-        round(istiod('refused'), write(from('c', 9090))),
-        round({ do: 'delete profile', name: 'p' }),
+        ambient,
+        [istiod('lost'), write()],
+        [istiod('lost'), write(from('b', 8080))],
+        [istiod('slow'), write(from('b', 8080), from('c', 9090))],
+        [istiod('refused'), write(from('c', 9090))],
+        [{ do: 'delete profile', name: 'p' }],
       ),
       { isTraced: true },
     );
