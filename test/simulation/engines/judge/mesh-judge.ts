@@ -16,9 +16,17 @@ import { lastKnownFrom } from '../../../../src/policy/peers/last-known.ts';
 import type { Combination } from '../../schedule/combination.ts';
 import { exceptionsInForce } from '../../schedule/exception-policies.ts';
 import { intentOf } from '../../schedule/inputs.ts';
-import { AUTHORIZATION_POLICY, NAMESPACE, PEER_AUTHENTICATION } from '../../server/kinds.ts';
+import { AUTHORIZATION_POLICY, type Kind, NAMESPACE, PEER_AUTHENTICATION } from '../../server/kinds.ts';
 import type { Storage } from '../../server/storage.ts';
-import { isAmbient, isInMesh, isLabelledAmbient, PROBES, TUNNEL_PORT } from '../mesh.ts';
+import {
+  isAmbient,
+  isInMesh,
+  isLabelledAmbient,
+  MESH_KINDS,
+  overlaying,
+  PROBES,
+  TUNNEL_PORT,
+} from '../mesh.ts';
 import type { NamespaceState, OwnerOf, PostponedDirections } from '../references.ts';
 
 /** The ports on which sidecars serve metrics: these connections do not pass a sidecar. */
@@ -80,7 +88,28 @@ export function unmetOverlay(
   const deny = desired.policies.find((each) => isDenyOf(each, strict));
   const tls = planMutualTLS(of(PEER_AUTHENTICATION), { deny, isPossible, kept: desired.kept }, { ownerOf });
   const [step] = [...access.widen, ...access.narrow, ...tls.widen, ...tls.narrow];
-  return step && `an object of the overlay is still to be written: ${JSON.stringify(step)}`;
+  if (step !== undefined) return `an object of the overlay is still to be written: ${JSON.stringify(step)}`;
+  return leftOver(combination, namespace, { objects, ownerOf });
+}
+
+/** Describes an own object that no profile asks for, apart from src/engines; undefined if there is none. */
+function leftOver(
+  combination: Combination,
+  namespace: string,
+  { objects, ownerOf }: Pick<NamespaceState, 'objects'> & { readonly ownerOf: OwnerOf },
+): string | undefined {
+  if (combination.profiles.some(({ isHeld }) => isHeld)) return undefined;
+  const asking = overlaying(combination, namespace);
+  const isAsked = (kind: Kind) =>
+    asking.some(({ spec: { mesh } }) =>
+      kind === PEER_AUTHENTICATION
+        ? mesh?.mtls === 'Strict'
+        : (mesh?.authorization ?? 'Disabled') !== 'Disabled',
+    );
+  const left = objects.find(
+    ({ kind, object }) => MESH_KINDS.includes(kind) && ownerOf(object) !== undefined && !isAsked(kind),
+  );
+  return left && `${left.kind.kind} ${left.object.metadata.name} is left, and no profile asks for it`;
 }
 
 /** The tunnel of a namespace in ambient mode, by the objects as they are; undefined if no profile asks for one. */

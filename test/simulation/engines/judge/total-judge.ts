@@ -16,7 +16,7 @@ import type { TunnelPlan } from '../../../../src/engines/istio/ambient/plan.ts';
 import { isTunnel, type MeshTunnels } from '../../../../src/policy/tunnels.ts';
 import type { Judge, LayeredPolicy, Tunnel } from '../../../support/judge/judge.ts';
 import { NAMESPACES } from '../../schedule/actions.ts';
-import type { Combination } from '../../schedule/combination.ts';
+import { type Combination, mayPrecede } from '../../schedule/combination.ts';
 import { hasStablePods } from '../../schedule/users.ts';
 import {
   AUTHORIZATION_POLICY,
@@ -85,6 +85,8 @@ export class TotalJudge {
   readonly #altered = new Set<string>();
   /** The AuthorizationPolicies by which ztunnel goes. */
   #pushed: readonly Stored[] = [];
+  /** The forms that they have had since: istiod may pass on each of them at any time. */
+  #pending: (readonly Stored[])[] = [];
   /** True if somebody else than the operator has changed them since. */
   #isChangedByOthers = false;
   readonly #recorder: PolicyRecorder;
@@ -155,7 +157,10 @@ export class TotalJudge {
     if (isOwn && type === 'DELETED' && !this.#altered.has(uid) && isWanted())
       return `I3, the operator deleted ${name}, which every intent keeps`;
     const isStatus = kind === AUTHORIZATION_POLICY && type === 'MODIFIED' && isSameForm(object, previous);
-    if (kind === AUTHORIZATION_POLICY && !isOwn && !isStatus) this.#isChangedByOthers = true;
+    if (kind === AUTHORIZATION_POLICY && !isStatus) {
+      this.#pending.push([...this.#storage.values(AUTHORIZATION_POLICY)]);
+      this.#isChangedByOthers ||= !isOwn;
+    }
     const isPolicy = !isStatus && (kind === NETWORK_POLICY || ENGINE_KINDS.includes(kind));
     if (!isPolicy && kind !== NAMESPACE) return undefined;
     const { namespace } = object.metadata;
@@ -172,6 +177,7 @@ export class TotalJudge {
   /** Describes the fault that begins as ztunnel goes by these AuthorizationPolicies. */
   push(policies: readonly Stored[]): string | undefined {
     this.#pushed = policies;
+    this.#pending = [];
     const isOwn = !this.#isChangedByOthers;
     this.#isChangedByOthers = false;
     for (const namespace of NAMESPACES) {
@@ -324,12 +330,20 @@ export class TotalJudge {
   }
 
   /** The policies and objects of a namespace now. */
-  state(namespace: string): NamespaceState {
+  state(namespace: string, pushed = this.#pushed): NamespaceState {
     return {
       policies: this.#recorder.observed.policies(namespace),
       objects: this.#objects(namespace),
-      pushed: this.#pushed.filter(({ metadata }) => metadata.namespace === namespace),
+      pushed: pushed.filter(({ metadata }) => metadata.namespace === namespace),
     };
+  }
+
+  /** The state now, and those that there may be: ztunnel may have got later AuthorizationPolicies. */
+  #states(namespace: string): NamespaceState[] {
+    const now = this.state(namespace);
+    if (this.#pending.length === 0 || this.#place(namespace).isAmbient?.(namespace) !== true) return [now];
+    const states = [now, ...this.#pending.map((pushed) => this.state(namespace, pushed))];
+    return [...new Map(states.map((state) => [keyOf(state), state])).values()];
   }
 
   /** The objects as the API server serves them: an older definition hides fields. */
@@ -390,27 +404,33 @@ export class TotalJudge {
   }
 
   #note(namespace: string, isOwn: boolean): void {
-    const state: KnownState = { ...this.state(namespace), id: this.#nextId++ };
-    const key = keyOf(state);
-    const add = (to: Map<string, Map<string, KnownState>>) => {
+    const add = (to: Map<string, Map<string, KnownState>>, each: NamespaceState) => {
       const states = to.get(namespace) ?? new Map<string, KnownState>();
-      if (!states.has(key)) to.set(namespace, states.set(key, state));
+      const key = keyOf(each);
+      if (!states.has(key)) to.set(namespace, states.set(key, { ...each, id: this.#nextId++ }));
     };
-    add(this.#seen);
-    if (!isOwn) add(this.#known);
+    add(this.#seen, this.state(namespace));
+    if (!isOwn) for (const each of this.#states(namespace)) add(this.#known, each);
   }
 
   #fault(namespace: string): string | undefined {
     const { labels } = this.#recorder.observed;
     if (!labels.has(namespace)) return undefined;
-    return this.#judge.fault({
-      namespace,
-      policies: this.#total(namespace, this.state(namespace)),
-      references: this.#referencesOf(namespace),
-      labels,
-      mayCut: !hasStablePods(namespace),
-      tunnel: this.#mesh?.tunnel(),
-    });
+    // What comes of somebody else's change is known only once istiod has passed it on.
+    const states = this.#isChangedByOthers ? [this.state(namespace)] : this.#states(namespace);
+    for (const state of states) {
+      const fault = this.#judge.fault({
+        namespace,
+        policies: this.#total(namespace, state),
+        references: this.#referencesOf(namespace),
+        labels,
+        mayCut: !hasStablePods(namespace),
+        tunnel: this.#mesh?.tunnel(),
+      });
+      if (fault !== undefined)
+        return state === states[0] ? fault : `${fault}, if istiod passes policies on now`;
+    }
+    return undefined;
   }
 
   #total(namespace: string, state: NamespaceState): readonly LayeredPolicy[] {
@@ -436,22 +456,64 @@ export class TotalJudge {
     const cached = this.#references.get(namespace);
     if (cached?.key === key) return cached.all;
     const all = new Set(known.flatMap((state) => this.#knownTotals(namespace, state)));
+    const written = this.#written(namespace, combinations, known);
     for (const combination of combinations)
       for (const state of this.#isFixed(namespace, combination) ? known : seen)
-        for (const each of this.#intents(namespace, combination, state)) all.add(each);
+        for (const objects of this.#objectsBy(namespace, combination, { state, written }))
+          for (const each of this.#intents(namespace, combination, { state, objects })) all.add(each);
     const references = [...all];
     this.#references.set(namespace, { key, all: references });
     return references;
   }
 
-  /** True if the intent does not depend on states of this round: no peer is unresolved, and an engine carries extensions. */
+  /**
+   * The objects once the combination is enforced. Where no engine carries extensions by it, those stay that somebody else than the
+   * operator has left, or that the operator wrote for an earlier combination.
+   */
+  #objectsBy(
+    namespace: string,
+    combination: Combination,
+    { state, written }: { readonly state: KnownState; readonly written: readonly Written[] },
+  ): readonly Standing[] {
+    if (engineOf(combination.facts.engine()) !== undefined)
+      return [{ key: '', objects: () => objectsOf(combination, namespace, state, this.#formerOwnerOf) }];
+    const standing = written.filter(({ by }) => by === undefined || mayPrecede(by, combination));
+    return [...new Map(standing.map((each) => [each.key, each])).values()];
+  }
+
+  /** The objects of each known state, and those that combinations make of them. Guards and overlays have bounds of their own. */
+  #written(
+    namespace: string,
+    combinations: readonly Combination[],
+    known: readonly KnownState[],
+  ): readonly Written[] {
+    const carried = combinations.filter(({ facts }) => engineOf(facts.engine()) !== undefined);
+    const written = (list: readonly EngineObject[], by?: Combination): Written => {
+      const objects = list.filter((each) => !this.#isRestricting(each));
+      return { by, key: keyOf({ policies: [], objects }), objects: () => objects };
+    };
+    return known.flatMap((state) => [
+      written(state.objects),
+      ...carried.map((each) => written(objectsOf(each, namespace, state, this.#formerOwnerOf), each)),
+    ]);
+  }
+
+  /** True for the operator's own guards and objects of a mesh. */
+  #isRestricting({ kind, object }: EngineObject): boolean {
+    const mayRestrict = kind === this.#guards?.guard || MESH_KINDS.includes(kind);
+    return mayRestrict && this.#formerOwnerOf(object) !== undefined;
+  }
+
+  /** A profile may be gone by now that still owned objects in an earlier state. */
+  readonly #formerOwnerOf: OwnerOf = (object) =>
+    this.#recorder.observed.ownerOf(object as NetworkPolicy) ??
+    (this.#created.has(object.metadata.uid ?? '') ? object.metadata.labels?.[LABEL_PROFILE] : undefined);
+
+  /** True if the intent does not depend on states of this round, as no peer is unresolved. */
   #isFixed(namespace: string, combination: Combination): boolean {
     const key = `${namespace} ${combination.key}`;
     let isFixed = this.#fixed.get(key);
-    if (isFixed === undefined) {
-      isFixed = engineOf(combination.facts.engine()) !== undefined && !isUnresolved(combination, namespace);
-      this.#fixed.set(key, isFixed);
-    }
+    if (isFixed === undefined) this.#fixed.set(key, (isFixed = !isUnresolved(combination, namespace)));
     return isFixed;
   }
 
@@ -459,24 +521,19 @@ export class TotalJudge {
   #intents(
     namespace: string,
     combination: Combination,
-    state: KnownState,
+    { state, objects }: { readonly state: KnownState; readonly objects: Standing },
   ): readonly (readonly LayeredPolicy[])[] {
     const place = `${this.#placeKey(namespace)} ${this.#restrictionKey(namespace)}`;
-    const key = `${this.#setting()} ${namespace} ${place} ${combination.key} ${state.id}`;
+    const key = `${this.#setting()} ${namespace} ${place} ${combination.key} ${state.id} ${objects.key}`;
     let intents = this.#intended.get(key);
     if (intents === undefined) {
-      const { observed } = this.#recorder;
-      // A profile may be gone by now that still owned objects in this state.
-      const ownerOf: OwnerOf = (object) =>
-        observed.ownerOf(object as NetworkPolicy) ??
-        (this.#created.has(object.metadata.uid ?? '') ? object.metadata.labels?.[LABEL_PROFILE] : undefined);
-      const objects = objectsOf(combination, namespace, state, ownerOf);
       const isOpen = this.#guards !== undefined && isUnresolved(combination, namespace);
+      const list = objects.objects();
       intents = [
         ...this.#recorder.intents(namespace, combination, state.policies),
         // A direction with unresolved peers may be postponed: a guard alone denies there, and goes with its profile.
         ...(isOpen ? [state.policies] : []),
-      ].flatMap((policies) => this.#restricted(namespace, combination, { policies, objects }));
+      ].flatMap((policies) => this.#restricted(namespace, combination, { policies, objects: list }));
       this.#intended.set(key, intents);
     }
     return intents;
@@ -509,10 +566,7 @@ export class TotalJudge {
   ): readonly (readonly LayeredPolicy[])[] {
     if (this.#guards === undefined && this.#mesh === undefined)
       return [this.#total(namespace, { policies, objects })];
-    const restricting = [this.#guards?.guard, ...MESH_KINDS];
-    const others = objects.filter(
-      ({ kind, object }) => !restricting.includes(kind) || !this.#isOwned(object),
-    );
+    const others = objects.filter((each) => !this.#isRestricting(each));
     const place = this.#place(namespace);
     const open = this.#total(namespace, { policies, objects: others });
     const states = [...(this.#known.get(namespace)?.values() ?? [])];
@@ -587,6 +641,17 @@ function isThrough(flow: string, { carries }: Tunnel, namespace: string): boolea
 
 interface KnownState extends NamespaceState {
   readonly id: number;
+}
+
+/** Objects of a namespace, by a key that is equal for equal ones. */
+interface Standing {
+  readonly key: string;
+  readonly objects: () => readonly EngineObject[];
+}
+
+interface Written extends Standing {
+  /** The combination that the objects are for; undefined for those of a known state. */
+  readonly by: Combination | undefined;
 }
 
 /** The pods of a namespace, each with another account. @param pods in the order of their names */
