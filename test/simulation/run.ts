@@ -7,6 +7,8 @@ import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { readArguments } from '../../scripts/entry.ts';
 import { report, shrink } from './judge/report.ts';
+import type { Mutant } from './mutants/mutant.ts';
+import { MUTANTS } from './mutants/mutants.ts';
 import type { Plan } from './schedule/actions.ts';
 import { GENERATOR, planOf } from './schedule/plan.ts';
 import { simulateAll } from './pool.ts';
@@ -26,10 +28,12 @@ const { flags: values } = readArguments({
     'keep-going': { help: 'name each seed that fails, and go on' },
     seed: { value: 'S', help: 'run one seed' },
     generator: { value: 'N', help: `the version of the generator [${GENERATOR}]` },
+    mutant: { value: 'NAME', help: 'run under a deliberate fault of the operator, by a part of its name' },
     trace: { value: 'FILE', help: 'write the trace of a failure to FILE' },
   },
 });
 
+const mutant = values.mutant === undefined ? undefined : mutantNamed(values.mutant);
 const generator = wholeNumber('generator', values.generator ?? String(GENERATOR));
 
 async function main(): Promise<number> {
@@ -63,7 +67,7 @@ async function runMany(): Promise<number> {
     const isOver = begun >= schedules || performance.now() >= end || (!keepsGoing && failed.length > 0);
     return isOver ? undefined : first + begun++;
   };
-  await simulateAll(next, { jobs, generator }, (outcome) => {
+  await simulateAll(next, { jobs, generator, mutant: mutant?.name }, (outcome) => {
     done += 1;
     for (const [name, count] of Object.entries(outcome.counts)) sums[name] = (sums[name] ?? 0) + count;
     if (outcome.breach === undefined) return;
@@ -78,7 +82,8 @@ async function runMany(): Promise<number> {
   );
   const [worst] = failed;
   if (worst === undefined) return 0;
-  return keepsGoing ? 1 : explain(planOf(worst.seed, generator), worst.breach ?? '');
+  if (mutant !== undefined) console.error(`SEED ${worst.seed}, where ${mutant.name}: ${worst.breach}`);
+  return keepsGoing || mutant !== undefined ? 1 : explain(planOf(worst.seed, generator), worst.breach ?? '');
 }
 
 /** Reduces the schedule of a seed that fails, and prints it. */
@@ -97,6 +102,14 @@ function totals(counts: Readonly<Record<string, number>>): string {
   return Object.entries(counts)
     .map(([name, count]) => `${name} ${Math.round(count).toLocaleString('en-US')}`)
     .join(', ');
+}
+
+function mutantNamed(part: string): Mutant {
+  const found = MUTANTS.filter(({ name }) => name.includes(part));
+  const [only] = found;
+  if (only !== undefined && found.length === 1) return only;
+  const names = MUTANTS.map(({ name }) => `\n  ${name}`).join('');
+  throw new Error(`--mutant is a part of the name of one of these faults, and not ${part}:${names}`);
 }
 
 function wholeNumber(option: string, text: string): number {
