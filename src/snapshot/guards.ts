@@ -3,6 +3,7 @@ import type { KubeObject } from '../api/meta.ts';
 import { LABEL_EXCEPTION } from '../api/names.ts';
 import type { NetworkPolicy, PolicyType } from '../api/network-policy.ts';
 import type { GuardMode, RestrictedPolicy, SegmentationProfile } from '../api/profile.ts';
+import { CALICO_GUARD } from '../engines/calico/guard/carrier.ts';
 import { CLUSTER_NETWORK_POLICY } from '../engines/cluster-network-policy/carrier.ts';
 import type { CompiledGuard, GuardCarrier, GuardTooLarge } from '../engines/guards/carrier.ts';
 import { GUARD_CARRIERS } from '../engines/guards/carriers.ts';
@@ -51,8 +52,17 @@ export function guardsOf(snapshot: Snapshot): SnapshotGuard[] {
   });
 }
 
-export function carrierOf({ guard }: Snapshot): GuardCarrier {
-  return GUARD_CARRIERS.find(({ kind }) => kind === guard?.kind) ?? CLUSTER_NETWORK_POLICY;
+/**
+ * The kind of guards: that of the operator's configuration, of guards that are there or, beside Calico's tiers, Calico's own; else
+ * ClusterNetworkPolicy.
+ */
+export function carrierOf(snapshot: Snapshot): GuardCarrier {
+  const { guard, objects } = snapshot;
+  const isOwn = (object: KubeObject) => snapshot.ownerOf({ ...object, spec: {} }) !== undefined;
+  if (guard !== undefined)
+    return GUARD_CARRIERS.find(({ kind }) => kind === guard.kind) ?? CLUSTER_NETWORK_POLICY;
+  const present = GUARD_CARRIERS.find(({ kind }) => objects.of(kind).some(isOwn));
+  return present ?? (objects.of('Tier').length > 0 ? CALICO_GUARD : CLUSTER_NETWORK_POLICY);
 }
 
 interface ProfileGuard {

@@ -1,10 +1,11 @@
 /** `guard`: what the guards of profiles pass, and the policies of others that they take something from. */
 import { formatPorts } from '../../../analysis/model/ports.ts';
 import { TooManyLinksError } from '../../../analysis/reach.ts';
+import { CLUSTER_NETWORK_POLICY } from '../../../engines/cluster-network-policy/carrier.ts';
 import type { GuardPass, PortRange } from '../../../policy/guard/guard.ts';
 import { cutsOf, type FlowsOfGuard, type GuardedLink, type GuardCuts } from '../../../snapshot/guard-cuts.ts';
 import { type Bypass, type BypassesOfGuard, bypassesOf } from '../../../snapshot/guard-bypasses.ts';
-import { guardsOf, type SnapshotGuard } from '../../../snapshot/guards.ts';
+import { carrierOf, guardsOf, type SnapshotGuard } from '../../../snapshot/guards.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import { counted, shortList } from '../../../util/list-text.ts';
 import { groupText } from '../../reach/model.ts';
@@ -51,6 +52,7 @@ export const guard: Command = {
     const all = guardsOf(snapshot);
     const guards = all.filter(({ profile }) => profiles.includes(profile));
     if (isLayered) for (const each of unreadCaveats(snapshot)) terminal.warn(each);
+    noteKind(snapshot, terminal);
     const { cuts, bypasses } = changesIn({ guards, all }, snapshot, { isLayered, terminal });
     const flowsOf = (each: SnapshotGuard) => cuts?.of.get(each);
     const bypassesOfGuard = (each: SnapshotGuard) => bypasses?.get(each)?.of;
@@ -76,6 +78,15 @@ export const guard: Command = {
     return guards.every(isQuiet) ? EXIT.yes : EXIT.no;
   },
 };
+
+/** Says by which kind guards are judged, if nothing names it and it is not the default one. */
+function noteKind(snapshot: Snapshot, terminal: Terminal): void {
+  const { kind } = carrierOf(snapshot);
+  if (snapshot.guard === undefined && kind !== CLUSTER_NETWORK_POLICY.kind)
+    terminal.note(
+      `guards are taken for objects of kind ${kind}; guard in the file of --config names another one`,
+    );
+}
 
 /** True if the guard denies something, and changes no flow that others decide about. */
 function changesNothing({ restricted, directions }: SnapshotGuard, flows: FlowsOfGuard = NO_FLOWS): boolean {

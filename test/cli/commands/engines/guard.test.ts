@@ -209,6 +209,17 @@ describe('a profile with a guard, on manifests', () => {
   it('is shown on Calico as in the tier that the operator is installed with', async () => {
     const { stdout } = await cli(`guard ${audit} --config ${directory}/calico.cfg`);
     assert.match(stdout, /would cut 1 flow [^\n]+:\n[^\n]+\n +ops\/tool +shop\/web +TCP 22\n/);
+    // Without a configuration, Calico's tiers tell the kind.
+    const tiers = directoryOf({
+      'tier.yaml':
+        'apiVersion: projectcalico.org/v3\nkind: Tier\nmetadata: {name: default}\nspec: {order: 1000000}\n',
+    });
+    const guessed = await cli(`guard ${audit} -f ${tiers}`);
+    assert.match(
+      guessed.stderr,
+      /guards are taken for objects of kind GlobalNetworkPolicy; guard in the file/,
+    );
+    assert.equal(guessed.stdout, stdout);
     const explained = (from: string) =>
       cli(`explain ${from} shop/deploy/web --port 22 ${enforce} --config ${directory}/calico.cfg`);
     assert.match(
