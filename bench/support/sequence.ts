@@ -46,7 +46,7 @@ export interface SequenceOptions {
   readonly contender: Contender;
   readonly templates: readonly PolicyTemplate[];
   readonly settings: { readonly create: readonly RawSetting[]; readonly update: readonly RawSetting[] };
-  /** Namespaces for the operator, and for the raw writer. */
+  /** Namespaces for the operator, and, up to `MOST_RAW`, for the raw writer. */
   readonly namespaces: number;
 }
 
@@ -59,6 +59,8 @@ export interface SequenceResult {
 const PREFIX = 'bench';
 const FIRST = PREFIX;
 const SECOND = `${PREFIX}-second`;
+/** Most namespaces for the raw writer. Its policies are foreign ones, which the operator watches too, and keeps in memory. */
+const MOST_RAW = 1000;
 const DELETED = 500;
 const NEW_NAMESPACES = 150;
 /** Time between two new namespaces on an idle cluster, milliseconds. */
@@ -86,7 +88,7 @@ async function measure(
   { contender, templates, settings, namespaces: count }: SequenceOptions,
 ): Promise<SequenceResult> {
   const selected = await stage.createNamespaces('first', count, FIRST);
-  const raws = await stage.createNamespaces('raw', count);
+  const raws = await stage.createNamespaces('raw', Math.min(count, MOST_RAW));
   const writer = await RawWriter.start(stage.kubeconfig, await stage.rawPolicies(templates));
   const witness = await Witness.start(stage.plane.kubeconfig, PREFIX);
   const creates = new Yardstick(stage, writer, {
