@@ -140,17 +140,21 @@ export class PodSecurity implements Capability {
 
   #demand(
     namespace: NamespaceItem,
-    profiles: Iterable<SegmentationProfile> = this.#cachedProfiles(),
+    profiles: Iterable<SegmentationProfile> = this.#askingProfiles(),
   ): Demand | undefined {
     const { clusterState } = this.#options;
-    const asking = [...profiles].filter(
-      (profile) => levelsOf(profile) && clusterState.relation(profile, namespace) === 'enforce',
-    );
-    return demandOf(asking, namespace.name);
+    const asking: SegmentationProfile[] = [];
+    for (const profile of profiles)
+      if (levelsOf(profile) && clusterState.relation(profile, namespace) === 'enforce') asking.push(profile);
+    return asking.length === 0 ? undefined : demandOf(asking, namespace.name);
   }
 
-  *#cachedProfiles(): Generator<SegmentationProfile> {
-    for (const { profile } of this.#options.clusterState.profiles.values()) yield profile;
+  /** The cached profiles that ask for levels. */
+  #askingProfiles(): SegmentationProfile[] {
+    const asking: SegmentationProfile[] = [];
+    for (const { profile } of this.#options.clusterState.profiles.values())
+      if (levelsOf(profile)) asking.push(profile);
+    return asking;
   }
 
   /** True if the namespace is to have labels, or has own ones. */
@@ -163,6 +167,7 @@ export class PodSecurity implements Capability {
     const { clusterState } = this.#options;
     if (intentOf(old) === intentOf(next)) return;
     const items = [old, next].filter((item) => item !== undefined && levelsOf(item.profile) !== undefined);
+    if (items.length === 0) return;
     for (const namespace of clusterState.namespaces.values()) {
       if (items.some((item) => item && clusterState.selects(item.profile, namespace)))
         this.#queue.add(namespace.key, Priority.backfill);
@@ -257,10 +262,8 @@ export class PodSecurity implements Capability {
   /** Notifies of the profiles that have to do with the namespace, also of those that are being deleted. */
   #notify(namespace: NamespaceItem): void {
     const { clusterState } = this.#options;
-    for (const profile of this.#cachedProfiles()) {
-      if (levelsOf(profile) && clusterState.selects(profile, namespace))
-        this.#onReport(profile.metadata.name);
-    }
+    for (const profile of this.#askingProfiles())
+      if (clusterState.selects(profile, namespace)) this.#onReport(profile.metadata.name);
   }
 
   /** Spread over a tenth of the interval, so that namespaces are not all looked at in the same moment. */
