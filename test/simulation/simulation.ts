@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import type { ProfileStatus } from '../../src/api/profile.ts';
 import { dice, type Dice } from '../faults/model.ts';
 import { KINDS_OF } from './engines/plan.ts';
-import { isFound, MESHES } from './engines/mesh.ts';
+import { CONTROL_PLANE, isFound, MESHES } from './engines/mesh.ts';
 import { engineNamed, MISSING } from './engines/references.ts';
 import { engineInForce, servedAs, wrongFacts } from './engines/standing.ts';
 import { Istiod } from './engines/istiod.ts';
@@ -164,6 +164,7 @@ class Simulation {
         setting: () => this.#setting,
         guard: plan.engine.guard,
         hasMesh: plan.engine.hasMesh ?? false,
+        rootNamespace: plan.engine.rootNamespace ?? CONTROL_PLANE.namespace,
       });
     }
     startControllers(this.#server, this.#scheduler, this.#roll);
@@ -197,7 +198,7 @@ class Simulation {
     const { engine } = this.#plan;
     if (engine?.engine !== undefined) this.#engine.prepare(engine.engine, KINDS_OF[engine.engine]);
     if (engine?.guard !== undefined) this.#engine.prepareGuards(engine.guard);
-    if (engine?.hasMesh === true) this.#engine.prepareMesh();
+    if (engine?.hasMesh === true) this.#engine.prepareMesh(engine.rootNamespace);
     this.#recorder.beginRound();
     this.#start();
     if (this.#plan.hasStandby) this.#start();

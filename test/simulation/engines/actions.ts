@@ -47,6 +47,8 @@ export interface EngineScene {
   readonly guard?: GuardKind;
   /** True if the operator's configuration names a mesh. */
   readonly hasMesh?: boolean;
+  /** The namespace whose policies hold for the whole mesh; absent: that of the control plane. */
+  readonly rootNamespace?: string;
   /** True if istiod says in the status of AuthorizationPolicies that it has accepted them, and profiles may depend on the mesh. */
   readonly hasAmbient?: boolean;
 }

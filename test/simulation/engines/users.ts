@@ -90,6 +90,7 @@ export const EXTENSION_KIND: Readonly<Record<Engine, Kind>> = {
 
 export class EngineUsers {
   readonly #server: Server;
+  #rootNamespace: string | undefined;
 
   constructor(server: Server) {
     this.#server = server;
@@ -101,8 +102,9 @@ export class EngineUsers {
     this.perform({ do: 'agent', engine, state: 'ready' });
   }
 
-  /** Installs the control plane of a mesh, and serves its kinds. */
-  prepareMesh(): void {
+  /** Installs the control plane of a mesh, and serves its kinds. @param rootNamespace as in EngineScene */
+  prepareMesh(rootNamespace: string | undefined): void {
+    this.#rootNamespace = rootNamespace;
     for (const kind of MESH_KINDS)
       this.perform({ do: 'definition', kind: definitionName(kind), form: 'current' });
     const { namespace, name } = CONTROL_PLANE;
@@ -137,8 +139,14 @@ export class EngineUsers {
       metadata,
       ...(part === 'injector'
         ? { webhooks: [{ name: 'injector', clientConfig, namespaceSelector }] }
-        : { data: { mesh: `defaultConfig: {discoveryAddress: "${name}.${namespace}.svc:15012"}` } }),
+        : { data: { mesh: this.#configuration() } }),
     });
+  }
+
+  #configuration(): string {
+    const { namespace, name } = CONTROL_PLANE;
+    const address = `defaultConfig: {discoveryAddress: "${name}.${namespace}.svc:15012"}`;
+    return this.#rootNamespace === undefined ? address : `${address}\nrootNamespace: ${this.#rootNamespace}`;
   }
 
   #inject({ namespace, isInjected }: Extract<EngineAction, { do: 'inject' }>): void {

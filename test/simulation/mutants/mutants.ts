@@ -301,6 +301,19 @@ const OVERLAYS: readonly Mutant[] = [
   },
 ];
 
+const ROOT: Mutant = {
+  name: 'an overlay is written in the root namespace of the mesh',
+  edits: [
+    {
+      file: 'src/policy/mesh.ts',
+      find: 'facts.controlPlanes.some(({ rootNamespace }) => rootNamespace === name)',
+      replace: 'false',
+    },
+  ],
+  reported: /^I2, AuthorizationPolicy .* of the root namespace holds for the whole mesh/,
+  plan: plan({ ...MESH, rootNamespace: 'c' }, [...injected('b', 'c'), overlaid(from('b', 8080))]),
+};
+
 const CILIUM: EngineScene = { engine: 'Cilium', setting: 'Cilium' };
 const CALICO: EngineScene = { engine: 'Calico', setting: 'Calico' };
 const ENFORCE = 'src/controller/namespace/enforce.ts';
@@ -359,4 +372,11 @@ const EXTENSIONS: readonly Mutant[] = [
   },
 ];
 
-export const MUTANTS: readonly Mutant[] = [...POLICIES, ...GUARDS, ...TUNNELS, ...OVERLAYS, ...EXTENSIONS];
+export const MUTANTS: readonly Mutant[] = [
+  ...POLICIES,
+  ...GUARDS,
+  ...TUNNELS,
+  ...OVERLAYS,
+  ROOT,
+  ...EXTENSIONS,
+];

@@ -74,6 +74,8 @@ export interface Configured {
   readonly setting: () => EngineSetting;
   readonly guard: GuardKind | undefined;
   readonly hasMesh: boolean;
+  /** The namespace whose policies hold for the whole mesh. */
+  readonly rootNamespace: string;
 }
 
 export class TotalJudge {
@@ -92,6 +94,7 @@ export class TotalJudge {
   readonly #recorder: PolicyRecorder;
   readonly #judge: Judge;
   readonly #setting: () => EngineSetting;
+  readonly #rootNamespace: string;
   /** Absent if the configuration names no mesh. */
   readonly #mesh: MeshJudge | undefined;
   /** Absent if the configuration names no kind of policies for guards. */
@@ -114,13 +117,14 @@ export class TotalJudge {
     recorder: PolicyRecorder,
     server: Server,
     judge: Judge,
-    { setting, guard, hasMesh }: Configured,
+    { setting, guard, hasMesh, rootNamespace }: Configured,
   ) {
     this.#server = server;
     this.#storage = server.storage;
     this.#recorder = recorder;
     this.#judge = judge;
     this.#setting = setting;
+    this.#rootNamespace = rootNamespace;
     this.#mesh = hasMesh ? new MeshJudge(server) : undefined;
     this.#guards = guard && new GuardJudge(guard, recorder, server);
   }
@@ -143,10 +147,12 @@ export class TotalJudge {
     // Connections take another way by themselves: that is not the operator's doing.
     if (this.#mesh?.follow() === true) for (const namespace of NAMESPACES) this.#note(namespace, false);
     const isOwn = isOperator(author);
-    const { uid = '', name } = object.metadata;
+    const { uid = '', name, namespace } = object.metadata;
     if (isOwn && type === 'ADDED') this.#created.add(uid);
     else if (isOwn && ENGINE_KINDS.includes(kind) && !this.#created.has(previous?.metadata.uid ?? ''))
       return `I5, the operator changed the foreign object ${name}: ${type}`;
+    if (isOwn && type !== 'DELETED' && MESH_KINDS.includes(kind) && namespace === this.#rootNamespace)
+      return `I2, ${kind.kind} ${name} of the root namespace holds for the whole mesh`;
     if (kind === DEFINITION) {
       for (const namespace of NAMESPACES) this.#note(namespace, false);
       return undefined;
@@ -163,7 +169,6 @@ export class TotalJudge {
     }
     const isPolicy = !isStatus && (kind === NETWORK_POLICY || ENGINE_KINDS.includes(kind));
     if (!isPolicy && kind !== NAMESPACE) return undefined;
-    const { namespace } = object.metadata;
     const touched = namespace === undefined ? NAMESPACES : [namespace];
     for (const each of touched) {
       if (!NAMESPACES.includes(each)) continue;
@@ -205,7 +210,8 @@ export class TotalJudge {
   /** Describes objects of the mesh that differ from those for the NetworkPolicies of the namespace; undefined if none do. */
   unmetOverlay(namespace: string, postponed: PostponedDirections): string | undefined {
     const { observed, inputs } = this.#recorder;
-    if (this.#mesh === undefined || !isFound(this.#storage)) return undefined;
+    if (this.#mesh === undefined || !isFound(this.#storage) || namespace === this.#rootNamespace)
+      return undefined;
     if (MESH_KINDS.some((kind) => !isWritable(this.#server, kind))) return undefined;
     const ownerOf: OwnerOf = (object) => observed.ownerOf(object as NetworkPolicy);
     const context = { ownerOf, postponed, storage: this.#storage };
@@ -275,7 +281,7 @@ export class TotalJudge {
     if (this.#mesh === undefined || !isFound(this.#storage)) return false;
     if (MESH_KINDS.some((kind) => !isWritable(this.#server, kind))) return false;
     const { inputs, observed } = this.#recorder;
-    return NAMESPACES.some((namespace) => {
+    return NAMESPACES.filter((each) => each !== this.#rootNamespace).some((namespace) => {
       const current = inputs.current(namespace);
       const asking = overlaying(current, namespace).find(({ metadata }) => metadata.name === profile);
       const isInjected =
