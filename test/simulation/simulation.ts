@@ -459,7 +459,7 @@ class Simulation {
   }
 
   async #advance(ms: number): Promise<void> {
-    await this.#scheduler.advance(ms);
+    await this.#scheduler.advance(ms, () => this.#failed);
   }
 
   #perform(action: Action): void {

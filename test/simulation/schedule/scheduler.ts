@@ -21,11 +21,12 @@ export class Scheduler {
     return { cancel: () => (entry.run = undefined) };
   }
 
-  /** Runs all entries of the next `ms` milliseconds, each with the promise reactions that it causes. */
-  async advance(ms: number): Promise<void> {
+  /** Runs all entries of the next `ms` milliseconds, each with the promise reactions that it causes, unless `isOver` before. */
+  async advance(ms: number, isOver = () => false): Promise<void> {
     const until = this.time + ms;
     await runReactions();
     for (let next = this.#heap[0]; next !== undefined && next.at <= until; next = this.#heap[0]) {
+      if (isOver()) return;
       this.#pop();
       if (next.run === undefined) continue;
       this.time = next.at;
