@@ -190,8 +190,12 @@ export class MeshOverlay {
     return this.#tunnels.policies(namespace, intents, observe);
   }
 
-  /** True if no object of the profile is left that can be removed; under Retain, if none names it as its owner. */
+  /**
+   * True if no object of the profile is left that can be removed; under Retain, if none names it as its owner. While one of the kinds
+   * can't be read, none of the other is removed either: the garbage collector deletes them.
+   */
   isReleased({ metadata: { name }, spec: { deletionPolicy } }: SegmentationProfile): boolean {
+    const isRemovable = this.missing === undefined;
     return this.#all.every(
       (objects) =>
         objects.state.kind !== 'available' ||
@@ -201,7 +205,9 @@ export class MeshOverlay {
             (each) =>
               objects.ownerOf(each) === name &&
               !this.#refused.has(each.metadata.namespace ?? '') &&
-              (deletionPolicy === 'Delete' || each.metadata.ownerReferences?.some(isProfileReference)),
+              (deletionPolicy === 'Delete'
+                ? isRemovable
+                : each.metadata.ownerReferences?.some(isProfileReference)),
           ),
     );
   }

@@ -143,6 +143,28 @@ describe('simulation of the controller with overlays of a mesh that is not found
     });
 });
 
+describe('simulation of the controller with a kind of the mesh that can not be read any more', () => {
+  for (const kind of ['authorizationpolicies.security.istio.io', 'peerauthentications.security.istio.io'])
+    it(`lets a deleted profile go where it may no longer read ${kind}`, async () => {
+      const write = writeProfile({
+        mesh: { authorization: 'Enforce', mtls: 'Strict' },
+        ingress: [{ name: 'from-a', from: [{ namespaces: ['a'] }] }],
+      });
+      const { breach } = await simulate(
+        handmadePlan(
+          { setting: 'None', hasMesh: true },
+          [{ do: 'inject', namespace: 'a', isInjected: true }, write],
+          [
+            { do: 'permission', kind, isGranted: false },
+            { do: 'crash' },
+            { do: 'delete profile', name: 'p' },
+          ],
+        ),
+      );
+      assert.equal(breach, undefined);
+    });
+});
+
 describe('simulation of the controller in ambient mode', () => {
   const scene: EngineScene = { setting: 'None', hasMesh: true, hasAmbient: true };
   const ambient = STABLE.map((namespace): Action => ({ do: 'ambient', namespace, isAmbient: true }));
