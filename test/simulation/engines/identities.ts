@@ -53,7 +53,7 @@ function withOpenings(plan: Plan, roll: Dice, nextId: () => number): Plan {
 }
 
 /** Pods out of the mesh, whose connections strict mutual TLS would cut, beside those that are in it. */
-function withSidecars(plan: Plan, roll: Dice, nextId: () => number): Plan {
+export function withSidecars(plan: Plan, roll: Dice, nextId: () => number): Plan {
   const meshed = withMesh(plan, roll, nextId);
   return withSpecs(meshed, (spec) => {
     const { mesh } = spec as { readonly mesh: { readonly authorization: string; readonly mtls: string } };
@@ -80,7 +80,7 @@ interface Rule {
 }
 
 /** Profiles that ask for the tunnel of namespaces in ambient mode, which come and go. */
-function withAmbient(plan: Plan, roll: Dice, nextId: () => number): Plan {
+export function withAmbient(plan: Plan, roll: Dice, nextId: () => number): Plan {
   const meshed = withSpecs(plan, (spec) => ambientSpec(spec as Spec, roll));
   const changed = withActions(meshed, roll, nextId, (round, index) => ambientActions(roll, round, index));
   const mended = withEnd(changed, roll, nextId);

@@ -6,6 +6,7 @@
  */
 import { TENANT, MEMBER } from '../../faults/changes.ts';
 import { type Dice, dice, pick, randomSpec } from '../../faults/model.ts';
+import { withEdits } from '../engines/edits.ts';
 import { withIdentities } from '../engines/identities.ts';
 import { withEngine, withGuards, withMesh } from '../engines/plan.ts';
 import { NO_FAULTS, type FaultRates } from '../faults/rates.ts';
@@ -37,6 +38,9 @@ export const GENERATOR = 8;
 
 /** The version whose schedules have meshes and guards alone, and policies of others beside them. */
 export const IDENTITIES = 9;
+
+/** The version whose schedules edit profiles of few peers and ports beside policies that open pods to everyone. */
+export const EDITS = 10;
 
 /** @param generator the version of the generator with which a recorded seed was found */
 export function planOf(seed: number, generator = GENERATOR): Plan {
@@ -84,6 +88,7 @@ export function planOf(seed: number, generator = GENERATOR): Plan {
     seed % 4 === 0 || seed % 4 === 3 ? withProcessFaults(connected, dice(seed + 2), nextId) : connected;
   if (generator === 1) return faulty;
   if (generator === IDENTITIES) return withIdentities(faulty, dice(seed + 14), nextId);
+  if (generator === EDITS) return withEdits(withCalmRounds(faulty, dice(seed + 7)), dice(seed + 16), nextId);
   const kind = Math.floor(seed / 8) % 8;
   if (generator > 3 && kind >= 6) return withEngines(faulty, nextId);
   if (generator < 7 || kind < 4) return withFeatures(faulty, nextId, kind % 4);

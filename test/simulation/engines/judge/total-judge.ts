@@ -8,7 +8,7 @@ import type { EngineSetting, GuardKind } from '../../../../src/engines/engine.ts
 import { LABEL_PROFILE } from '../../../../src/api/names.ts';
 import { isolatesAll } from '../../../../src/policy/planning/effect.ts';
 import { isTransitionalCover } from '../../../../src/policy/planning/transition.ts';
-import { isolates } from '../../../../src/policy/semantics/normalize.ts';
+import { isolates, isProfileReference } from '../../../../src/policy/semantics/normalize.ts';
 import { notesOf, type RuleNote } from '../../../../src/policy/notes.ts';
 import { canonicalJSON } from '../../../../src/util/canonical-json.ts';
 import type { Pod } from '../../../../src/analysis/cluster.ts';
@@ -256,9 +256,19 @@ export class TotalJudge {
       this.#judge
         .allowed(namespace, policies, labels, tunnel)
         .filter((flow) => flow.startsWith('Ingress') && isThrough(flow, tunnel, namespace));
-    const [is, should] = [through(this.#total(namespace, state)), through([...meant, ...guards])];
-    const wider = is.find((flow) => !should.includes(flow));
-    const missing = should.find((flow) => !is.includes(flow));
+    // The tunnel carries rules with ports only of profiles that ask for it.
+    const carried = meant.filter(
+      (each) =>
+        (each.spec.ingress ?? []).length === 0 ||
+        plan.profiles.has(each.metadata.labels?.[LABEL_PROFILE] ?? ''),
+    );
+    const [is, may, must] = [
+      this.#total(namespace, state),
+      [...meant, ...guards],
+      [...carried, ...guards],
+    ].map(through);
+    const wider = is?.find((flow) => may?.includes(flow) !== true);
+    const missing = must?.find((flow) => is?.includes(flow) !== true);
     if (wider !== undefined) return `it passes through the tunnel and is not meant: ${wider}`;
     return missing && `it is meant and does not pass through the tunnel: ${missing}`;
   }
@@ -495,7 +505,7 @@ export class TotalJudge {
   ): readonly Written[] {
     const carried = combinations.filter(({ facts }) => engineOf(facts.engine()) !== undefined);
     const written = (list: readonly EngineObject[], by?: Combination): Written => {
-      const objects = list.filter((each) => !this.#isRestricting(each));
+      const objects = list.filter((each) => !this.#isRestricting(each) || this.#isRetained(each));
       return { by, key: keyOf({ policies: [], objects }), objects: () => objects };
     };
     return known.flatMap((state) => [
@@ -504,10 +514,18 @@ export class TotalJudge {
     ]);
   }
 
-  /** True for the operator's own guards and objects of a mesh. */
+  /** True for guards and objects of a mesh that the operator owns, or has left behind. */
   #isRestricting({ kind, object }: EngineObject): boolean {
-    const mayRestrict = kind === this.#guards?.guard || MESH_KINDS.includes(kind);
-    return mayRestrict && this.#formerOwnerOf(object) !== undefined;
+    if (kind !== this.#guards?.guard && !MESH_KINDS.includes(kind)) return false;
+    return this.#formerOwnerOf(object) !== undefined;
+  }
+
+  /** True if a deleted profile has left the object behind: it is somebody else's from now on. */
+  #isRetained({ kind, object }: EngineObject): boolean {
+    const { namespace, name, uid } = object.metadata;
+    const { metadata } = this.#storage.get(kind, `${namespace}/${name}`) ?? {};
+    const isThere = metadata?.uid === uid && metadata?.ownerReferences?.some(isProfileReference) !== true;
+    return isThere && !this.#isOwned(object);
   }
 
   /** A profile may be gone by now that still owned objects in an earlier state. */
@@ -572,9 +590,27 @@ export class TotalJudge {
   ): readonly (readonly LayeredPolicy[])[] {
     if (this.#guards === undefined && this.#mesh === undefined)
       return [this.#total(namespace, { policies, objects })];
-    const others = objects.filter((each) => !this.#isRestricting(each));
+    const restricting = objects.filter((each) => this.#isRestricting(each));
+    const retained = restricting.filter((each) => this.#isRetained(each));
+    const others = objects.filter((each) => !restricting.includes(each));
+    return [
+      ...this.#bounded(namespace, combination, { policies, objects: others }),
+      // Retained ones restrict, until then beside those of other profiles.
+      ...(retained.length === 0
+        ? []
+        : this.#bounded(namespace, combination, { policies, objects: [...others, ...retained] })),
+    ];
+  }
+
+  /** @param state an intent without what guards and overlays deny */
+  #bounded(
+    namespace: string,
+    combination: Combination,
+    state: NamespaceState,
+  ): readonly (readonly LayeredPolicy[])[] {
+    const { policies } = state;
     const place = this.#place(namespace);
-    const open = this.#total(namespace, { policies, objects: others });
+    const open = this.#total(namespace, state);
     const states = [...(this.#known.get(namespace)?.values() ?? [])];
     const guards = this.#guards?.bounds(combination, {
       place,
