@@ -4,6 +4,7 @@ import type { NetworkPolicy } from '../../../../src/api/network-policy.ts';
 import type { GuardKind } from '../../../../src/engines/engine.ts';
 import type { GuardCarrier } from '../../../../src/engines/guards/carrier.ts';
 import { writtenForm } from '../../../../src/engines/guards/objects.ts';
+import { isWithin } from '../../../../src/engines/guards/priority.ts';
 import { NAMESPACES, PROFILES } from '../../schedule/actions.ts';
 import type { Combination } from '../../schedule/combination.ts';
 import type { ProfileValue } from '../../schedule/inputs.ts';
@@ -144,10 +145,27 @@ export class GuardJudge {
       );
       // Until a guard can be enforced, the staged one goes on to show what it would deny.
       const mayBeStaged = guards.length === 0 && made.unresolved.size > 0;
-      return unmet ?? (mayBeStaged ? undefined : this.#unmetStaged(own(CALICO_STAGED_GLOBAL), undefined));
+      const staged = mayBeStaged ? undefined : this.#unmetStaged(own(CALICO_STAGED_GLOBAL), undefined);
+      return unmet ?? staged ?? this.#misplaced(guards, objects);
     }
     if (guards.length > 0) return `its guard ${guards[0]?.metadata.name} is left under Audit`;
     return this.#unmetStaged(own(CALICO_STAGED_GLOBAL), made);
+  }
+
+  /** A guard has a priority of its own, and comes after those whose namespaces are among its own. */
+  #misplaced(guards: readonly KubeObject[], objects: readonly EngineObject[]): string | undefined {
+    const others = objects
+      .filter(({ kind, object }) => kind === this.guard && this.#ownerOf(object) !== undefined)
+      .map(({ object }) => object);
+    for (const [own, other] of guards.flatMap((each) => others.map((one) => [each, one] as const))) {
+      if (own.metadata.name === other.metadata.name) continue;
+      const [place, beside] = [this.#carrier.read(own), this.#carrier.read(other)];
+      if (place === undefined || beside === undefined || place.priority > beside.priority) continue;
+      if (place.priority === beside.priority) return `its guard has the priority of ${other.metadata.name}`;
+      if (isWithin(beside.form.subject, place.form.subject))
+        return `its guard comes before ${other.metadata.name}, which is for fewer of its namespaces`;
+    }
+    return undefined;
   }
 
   /** True if the guard is as it was written. */
