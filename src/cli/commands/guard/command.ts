@@ -33,8 +33,8 @@ export const guard: Command = {
       '`guard.mode: Enforce` it does, and otherwise it would. Below are the flows between workloads that the guard cuts,\n' +
       'whichever kind of policy allows them. Read this before you switch a guard on.',
     'Policies that are asked before a guard may accept flows that it denies: these are listed too, with the flows that pass.',
-    'Exits with 0 if no guard changes what others decide and none is passed over, with 1 if one does, is, or may be, or if\n' +
-      'one would deny nothing.',
+    'Exits with 0 if no guard changes what others decide, and no policy before it lets pass what it denies; with 1 otherwise,\n' +
+      'where nobody can tell, or if a guard would deny nothing.',
   ],
   examples: [
     { what: 'what the guards of all profiles would restrict', line: 'guard' },
