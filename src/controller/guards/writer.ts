@@ -9,6 +9,7 @@ import {
   freeGuardName,
   guardObject,
   isSameGuard,
+  reclaimedGuard,
   placedGuards,
   replacedGuard,
   writtenForm,
@@ -113,7 +114,10 @@ export class GuardWriter {
     // The passes of unresolved peers can't be read back.
     const isUnreadable = written?.isWhole === false && !this.#lastWritten.has(profile.metadata.name);
     const kept = isUnreadable && unresolved.size > 0 && this.#lacking(guard, made, stored ?? made.form);
-    if (kept) return settled(kept);
+    if (kept) {
+      if (present !== undefined) await this.#reclaim(profile, present, context.signal);
+      return settled(kept);
+    }
     const { widened, final } = planGuard(known, made.form, { unresolved, carrier });
     const write = (form: GuardForm, before: KubeObject | undefined) =>
       this.#write(profile, form, { before, priority, signal: context.signal });
@@ -130,6 +134,13 @@ export class GuardWriter {
       await this.#finish(profile, final, { current, copies, write, signal: context.signal });
     }
     return this.#result(profile, guard, made, { final, priority, isFree: chosen !== undefined });
+  }
+
+  /** Restores labels and owner of a guard that stays as it is: without them, the next process would take it for a foreign one. */
+  async #reclaim(profile: SegmentationProfile, before: KubeObject, signal: AbortSignal): Promise<void> {
+    const object = reclaimedGuard(before, profile);
+    if (!isSameGuard(before, object))
+      await this.#options.objects.write({ verb: 'update', before, object }, signal);
   }
 
   /** Directions in which the guard denies something. */

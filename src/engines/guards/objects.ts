@@ -81,6 +81,17 @@ export function replacedGuard(object: KubeObject, before: KubeObject): KubeObjec
   return { ...object, metadata: updatedMetadata(before.metadata, object.metadata) };
 }
 
+/** The observed object with the labels and the owner of a guard; its spec stays, and what it says of the rules that were written. */
+export function reclaimedGuard(before: KubeObject, profile: SegmentationProfile): KubeObject {
+  const { apiVersion = '', metadata } = before;
+  const form: GuardForm = { subject: {}, rules: {} };
+  const { metadata: wanted } = guardObject(before, profile, { name: metadata.name, apiVersion, form });
+  const { [ANNOTATION_DIGESTS]: _, ...others } = wanted.annotations ?? {};
+  const digests = metadata.annotations?.[ANNOTATION_DIGESTS];
+  const annotations = { ...others, ...(digests !== undefined && { [ANNOTATION_DIGESTS]: digests }) };
+  return replacedGuard({ ...before, metadata: { ...wanted, annotations } }, before);
+}
+
 /**
  * The part of an observed form that is as it was written, and whether that is all that was written. An older definition hides fields
  * of passes, which then pass more.
