@@ -81,8 +81,8 @@ export interface Configured {
 export class TotalJudge {
   readonly #server: Server;
   readonly #storage: Storage;
-  /** The uids of the objects that the operator created. */
-  readonly #created = new Set<string>();
+  /** The profile's name in the labels of each object that the operator created, by the object's uid. */
+  readonly #created = new Map<string, string | undefined>();
   /** The uids of objects that the API server stored in another form. */
   readonly #altered = new Set<string>();
   /** The AuthorizationPolicies by which ztunnel goes. */
@@ -148,7 +148,7 @@ export class TotalJudge {
     if (this.#mesh?.follow() === true) for (const namespace of NAMESPACES) this.#note(namespace, false);
     const isOwn = isOperator(author);
     const { uid = '', name, namespace } = object.metadata;
-    if (isOwn && type === 'ADDED') this.#created.add(uid);
+    if (isOwn && type === 'ADDED') this.#created.set(uid, object.metadata.labels?.[LABEL_PROFILE]);
     else if (isOwn && ENGINE_KINDS.includes(kind) && !this.#created.has(previous?.metadata.uid ?? ''))
       return `I5, the operator changed the foreign object ${name}: ${type}`;
     if (isOwn && type !== 'DELETED' && MESH_KINDS.includes(kind) && namespace === this.#rootNamespace)
@@ -528,10 +528,12 @@ export class TotalJudge {
     return isThere && !this.#isOwned(object);
   }
 
-  /** A profile may be gone by now that still owned objects in an earlier state. */
+  /**
+   * A profile may be gone by now that still owned objects in an earlier state, and somebody may have removed their labels since: the
+   * process that has written them knows them by their uids.
+   */
   readonly #formerOwnerOf: OwnerOf = (object) =>
-    this.#recorder.observed.ownerOf(object as NetworkPolicy) ??
-    (this.#created.has(object.metadata.uid ?? '') ? object.metadata.labels?.[LABEL_PROFILE] : undefined);
+    this.#recorder.observed.ownerOf(object as NetworkPolicy) ?? this.#created.get(object.metadata.uid ?? '');
 
   /** True if the intent does not depend on states of this round, as no peer is unresolved. */
   #isFixed(namespace: string, combination: Combination): boolean {
