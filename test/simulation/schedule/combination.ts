@@ -30,16 +30,10 @@ export interface Combination {
   readonly exceptions: readonly SegmentationException[];
   /** The wall clock, in milliseconds since the epoch. */
   readonly now: number;
-  /** The numbers of its labels and profiles among their values, by time: the first and the last ones that are equal. */
-  readonly since: readonly number[];
-  readonly until: readonly number[];
+  /** Equal for combinations that differ in nothing but the facts of the cluster. */
+  readonly intent: string;
   /** Equal for equal combinations. */
   readonly key: string;
-}
-
-/** True if the operator may have gone from the combination to the other one: it never goes back to older labels or profiles. */
-export function mayPrecede({ since }: Combination, { until }: Combination): boolean {
-  return since.every((each, index) => each <= (until[index] ?? 0));
 }
 
 export function selects({ spec }: SegmentationProfile, namespace: string, labels: StringMap): boolean {

@@ -43,9 +43,6 @@ export interface ProfileValue {
 interface KnownForm {
   readonly id: string;
   readonly form: ProfileForm;
-  /** The first and the last of the profile's values that have this form. */
-  readonly first: number;
-  readonly last: number;
 }
 
 let ids = 0;
@@ -95,7 +92,7 @@ export class Inputs {
   combinations(namespace: string, from = Number.NEGATIVE_INFINITY): Combination[] {
     const combined: Combination[] = [];
     const labelled = this.#valid<StringMap | undefined>(`labels ${namespace}`, from);
-    for (const [at, labels] of labelled.entries()) {
+    for (const labels of labelled) {
       const [ps = [], qs = []] = PROFILES.map((name) =>
         this.#forms(name, from, { namespace, labels, labelled }),
       );
@@ -109,8 +106,7 @@ export class Inputs {
                 facts: facts.value,
                 exceptions,
                 now,
-                since: [at, first.first, second.first],
-                until: [at, first.last, second.last],
+                intent: `${labels.id} ${first.id} ${second.id} ${id}`,
                 key: `${labels.id} ${facts.key} ${first.id} ${second.id} ${id}`,
               });
     }
@@ -132,22 +128,21 @@ export class Inputs {
     },
   ): KnownForm[] {
     const forms = new Map<string, KnownForm>();
-    const add = (id: string, at: number, form: ProfileForm) =>
-      forms.set(id, { id, form, first: at, ...forms.get(id), last: at });
+    const add = (id: string, form: ProfileForm) => forms.has(id) || forms.set(id, { id, form });
     const formOf = (profile: SegmentationProfile | undefined, of = labels.value) =>
       this.forms.in(profile, { name: namespace, labels: of ?? NO_LABELS });
-    for (const [at, { id, since, value }] of this.#valid<ProfileValue>(`profile ${name}`, from).entries()) {
+    for (const { id, since, value } of this.#valid<ProfileValue>(`profile ${name}`, from)) {
       const { profile: asItIs, retained } = value;
       const own = formOf(asItIs);
-      add(own.key ?? `${id}`, at, { asItIs, ...own });
+      add(own.key ?? `${id}`, { asItIs, ...own });
       // Without `spec.rollout` the profile is for all namespaces at once; a guard does not wait for the end of its last rollout.
       if (asItIs?.status?.rollout !== undefined && asItIs.spec.rollout === undefined)
-        add(`${id} at once`, at, { asItIs, profile: asItIs, isHeld: false });
+        add(`${id} at once`, { asItIs, profile: asItIs, isHeld: false });
       if (retained === undefined) continue;
       // Retained policies follow the labels that the namespace had when the profile was deleted.
       for (const then of labelled.filter((each) => each.since <= since)) {
         const { profile, isHeld } = formOf(retained, then.value);
-        add(`${id} ${then.id}`, at, { ...own, asItIs, retained: profile, isHeld, labels: then.value });
+        add(`${id} ${then.id}`, { ...own, asItIs, retained: profile, isHeld, labels: then.value });
       }
     }
     return [...forms.values()];

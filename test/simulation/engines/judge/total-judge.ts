@@ -16,7 +16,7 @@ import type { TunnelPlan } from '../../../../src/engines/istio/ambient/plan.ts';
 import { isTunnel, type MeshTunnels } from '../../../../src/policy/tunnels.ts';
 import type { Judge, LayeredPolicy, Tunnel } from '../../../support/judge/judge.ts';
 import { NAMESPACES } from '../../schedule/actions.ts';
-import { type Combination, mayPrecede } from '../../schedule/combination.ts';
+import type { Combination } from '../../schedule/combination.ts';
 import { hasStablePods } from '../../schedule/users.ts';
 import {
   AUTHORIZATION_POLICY,
@@ -107,6 +107,7 @@ export class TotalJudge {
   readonly #totals = new Map<string, readonly LayeredPolicy[]>();
   readonly #intended = new Map<string, readonly (readonly LayeredPolicy[])[]>();
   readonly #fixed = new Map<string, boolean>();
+  readonly #carried = new Map<string, readonly EngineObject[]>();
   #nextId = 0;
   readonly #references = new Map<
     string,
@@ -134,6 +135,7 @@ export class TotalJudge {
     this.#references.clear();
     this.#intended.clear();
     this.#fixed.clear();
+    this.#carried.clear();
     for (const namespace of NAMESPACES) this.#begin(namespace);
     this.#guards?.beginRound();
     this.#mesh?.beginRound(
@@ -474,7 +476,7 @@ export class TotalJudge {
     const all = new Set(known.flatMap((state) => this.#knownTotals(namespace, state)));
     const written = this.#written(namespace, combinations, known);
     for (const combination of combinations)
-      for (const state of this.#isFixed(namespace, combination) ? known : seen)
+      for (const state of this.#isFixed(namespace, combination) ? basesOf(combination, known) : seen)
         for (const objects of this.#objectsBy(namespace, combination, { state, written }))
           for (const each of this.#intents(namespace, combination, { state, objects })) all.add(each);
     const references = [...all];
@@ -484,16 +486,16 @@ export class TotalJudge {
 
   /**
    * The objects once the combination is enforced. Where no engine carries extensions by it, those stay that somebody else than the
-   * operator has left, or that the operator wrote for an earlier combination.
+   * operator has left, or that the operator wrote for the same intent before it learned of that.
    */
   #objectsBy(
     namespace: string,
     combination: Combination,
     { state, written }: { readonly state: KnownState; readonly written: readonly Written[] },
   ): readonly Standing[] {
-    if (engineOf(combination.facts.engine()) !== undefined)
-      return [{ key: '', objects: () => objectsOf(combination, namespace, state, this.#formerOwnerOf) }];
-    const standing = written.filter(({ by }) => by === undefined || mayPrecede(by, combination));
+    if (isCarried(combination))
+      return [{ key: '', objects: () => this.#carriedObjects(namespace, combination, state) }];
+    const standing = written.filter(({ by }) => by === undefined || by.intent === combination.intent);
     return [...new Map(standing.map((each) => [each.key, each])).values()];
   }
 
@@ -503,15 +505,27 @@ export class TotalJudge {
     combinations: readonly Combination[],
     known: readonly KnownState[],
   ): readonly Written[] {
-    const carried = combinations.filter(({ facts }) => engineOf(facts.engine()) !== undefined);
+    const carried = combinations.filter(isCarried);
+    if (carried.length === combinations.length) return [];
     const written = (list: readonly EngineObject[], by?: Combination): Written => {
       const objects = list.filter((each) => !this.#isRestricting(each) || this.#isRetained(each));
-      return { by, key: keyOf({ policies: [], objects }), objects: () => objects };
+      return { by, key: effectKey(objects), objects: () => objects };
     };
     return known.flatMap((state) => [
       written(state.objects),
-      ...carried.map((each) => written(objectsOf(each, namespace, state, this.#formerOwnerOf), each)),
+      ...carried.map((each) => written(this.#carriedObjects(namespace, each, state), each)),
     ]);
+  }
+
+  /** The objects once the extensions of a combination are in place. */
+  #carriedObjects(namespace: string, combination: Combination, state: KnownState): readonly EngineObject[] {
+    const key = `${namespace} ${combination.key} ${state.id}`;
+    let objects = this.#carried.get(key);
+    if (objects === undefined) {
+      objects = objectsOf(combination, namespace, state, this.#formerOwnerOf);
+      this.#carried.set(key, objects);
+    }
+    return objects;
   }
 
   /** True for guards and objects of a mesh that the operator owns, or has left behind. */
@@ -643,6 +657,22 @@ export class TotalJudge {
       ...guards.least.map((guard) => [...least, ...guard]),
     ];
   }
+}
+
+function isCarried({ facts }: Combination): boolean {
+  return engineOf(facts.engine()) !== undefined;
+}
+
+/** The states that an intent may begin with. Without extensions and exceptions it is the same from all of them. */
+function basesOf(combination: Combination, known: readonly KnownState[]): readonly KnownState[] {
+  return isCarried(combination) || combination.exceptions.length > 0 ? known : known.slice(0, 1);
+}
+
+/** Equal for objects that do the same. */
+function effectKey(objects: readonly EngineObject[]): string {
+  return canonicalJSON(
+    objects.map(({ kind, object }) => [definitionName(kind), object.metadata.name, object['spec']]),
+  );
 }
 
 /** The objects of a kind that a profile has by their labels. */
