@@ -108,6 +108,7 @@ export class TotalJudge {
   readonly #intended = new Map<string, readonly (readonly LayeredPolicy[])[]>();
   readonly #fixed = new Map<string, boolean>();
   readonly #carried = new Map<string, readonly EngineObject[]>();
+  readonly #ids = new WeakMap<readonly NetworkPolicy[], number>();
   #nextId = 0;
   readonly #references = new Map<
     string,
@@ -573,10 +574,25 @@ export class TotalJudge {
         ...this.#recorder.intents(namespace, combination, state.policies),
         // A direction with unresolved peers may be postponed: a guard alone denies there, and goes with its profile.
         ...(isOpen ? [state.policies] : []),
-      ].flatMap((policies) => this.#restricted(namespace, combination, { policies, objects: list }));
+      ].flatMap((policies) => {
+        // Most states lead to the same policies.
+        const own = `${this.#setting()} ${place} ${namespace} ${combination.key} ${objects.key} ${this.#idOf(policies)}`;
+        let found = objects.key === '' ? undefined : this.#intended.get(own);
+        if (found === undefined) {
+          found = this.#restricted(namespace, combination, { policies, objects: list });
+          if (objects.key !== '') this.#intended.set(own, found);
+        }
+        return found;
+      });
       this.#intended.set(key, intents);
     }
     return intents;
+  }
+
+  #idOf(policies: readonly NetworkPolicy[]): number {
+    const id = this.#ids.get(policies) ?? this.#nextId++;
+    this.#ids.set(policies, id);
+    return id;
   }
 
   /** Changes with all that the bounds of guards and overlays depend on. */
