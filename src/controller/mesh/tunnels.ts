@@ -82,10 +82,15 @@ export class Tunnels {
     return [...this.#profiles.keys()];
   }
 
-  /** True if a policy opens the tunnel of the namespace. */
+  /** True if an own policy opens the tunnel of the namespace. One that a deleted profile has left there stays open. */
   isOpen(namespace: string): boolean {
-    const items = [...this.#options.clusterState.policies.byNamespace(namespace)];
-    return items.some(({ name, content }) => isTunnel({ metadata: { name, ...content } }));
+    const { clusterState } = this.#options;
+    const items = [...clusterState.policies.byNamespace(namespace)];
+    return items.some(
+      (item) =>
+        isTunnel({ metadata: { name: item.name, ...item.content } }) &&
+        clusterState.ownerOf(item) !== undefined,
+    );
   }
 
   forget(namespace: string): void {

@@ -182,7 +182,9 @@ export function currentGuard(profile: SegmentationProfile, { observed, inputs }:
       if (asItIs === undefined || isLeaving(asItIs)) continue;
       const { spec, status } = asItIs;
       if (spec.rollout === undefined && status?.rollout === undefined) continue;
-      if (form !== undefined && form.spec.mode === 'Enforce') forms.add(form);
+      // A revision may be that of a namespace that it does not select.
+      const labels = observed.labels.get(namespace) ?? {};
+      if (form?.spec.mode === 'Enforce' && selects(form, namespace, labels)) forms.add(form);
       const other = PROFILES[index] ?? '';
       if (isHeld && observed.policies(namespace).some((each) => isHeldPolicy(each, other)))
         held.set(other, [...(held.get(other) ?? []), namespace]);
