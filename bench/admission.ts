@@ -1,6 +1,6 @@
 /**
- * Measures the time that the policies of config/admission, config/service-accounts and config/workloads add to a request, on a real API
- * server: ratios of the medians of single requests, alternating with and without the policy. `noise` is the ratio
+ * Measures the time that the policies of config/admission, config/service-accounts and config/workloads add to a request, on a
+ * real API server: ratios of the medians of single requests, alternating with and without the policy. `noise` is the ratio
  * without a bound policy.
  */
 import { join } from 'node:path';

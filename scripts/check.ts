@@ -1,6 +1,6 @@
 /**
- * Checks everything that needs no run of the project: types, lint, format, generated files, workflows, unused code, dependencies.
- * Every check runs; for each that fails, its tool's output is printed.
+ * Checks everything that needs no run of the project: types, lint, format, generated files, workflows, unused code,
+ * dependencies. Every check runs; for each that fails, its tool's output is printed.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -3,8 +3,8 @@
  * the CRD in crds/; the metrics reference from the registry; the page of the audit from its checks; the schema of the
  * configuration file from its parser; the code of the page that `graph` writes; the Grafana dashboard from the list of its
  * panels; the parts of the Helm chart that config/ and crds/ have already; the version of package.json in chart and
- * config/; the licences of dependencies. With --kubernetes also the schemas of Kubernetes' own kinds, in OpenAPI and in Protocol
- * Buffers, which change with the version of Kubernetes only; tests compare them.
+ * config/; the licences of dependencies. With --kubernetes also the schemas of Kubernetes' own kinds, in OpenAPI and in
+ * Protocol Buffers, which change with the version of Kubernetes only; tests compare them.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

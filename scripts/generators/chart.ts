@@ -138,9 +138,9 @@ function canary(root: string): string {
 }
 
 /**
- * The template of an object whose CRD is part of the chart: Helm refuses a release with a kind that the API server does not have
- * yet. So the first installation creates it by a hook, after everything else. The next upgrade takes it into the release, which
- * Helm does only with these annotations.
+ * The template of an object whose CRD is part of the chart: Helm refuses a release with a kind that the API server does not
+ * have yet. So the first installation creates it by a hook, after everything else. The next upgrade takes it into the release,
+ * which Helm does only with these annotations.
  */
 function installedAfterCrd(text: string, kind: string): string {
   const hook = [

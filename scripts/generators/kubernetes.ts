@@ -40,7 +40,8 @@ interface OpenApiDocument {
 }
 
 /**
- * The module's JSON: `version` is the API server's, `kinds` maps `GROUP/VERSION KIND` to the name of a type, `types` has each type once.
+ * The module's JSON: `version` is the API server's, `kinds` maps `GROUP/VERSION KIND` to the name of a type, `types` has each
+ * type once.
  *
  * @param api an API server
  */

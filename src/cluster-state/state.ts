@@ -93,9 +93,9 @@ export class ClusterState {
   }
 
   /**
-   * The profile that owns a policy: by the operator's labels, by an ownerReference to the profile or to an exception that it has
-   * granted, or because it was an own policy before somebody removed these. A label that names no existing profile decides nothing: it may have been changed by hand.
-   * Undefined for foreign policies, and for retained ones whose profile is gone.
+   * The profile that owns a policy: by the operator's labels, by an ownerReference to the profile or to an exception that it
+   * has granted, or because it was an own policy before somebody removed these. A label that names no existing profile decides
+   * nothing: it may have been changed by hand. Undefined for foreign policies, and for retained ones whose profile is gone.
    */
   ownerOf({
     uid,

@@ -16,8 +16,8 @@ export interface EngineSupport {
   readonly failure: string | undefined;
   subscribe(listener: EngineListener): void;
   /**
-   * True if the cached objects of a namespace are all that there are. Until then, nothing is opened there: an object that isolates
-   * pods may be left over.
+   * True if the cached objects of a namespace are all that there are. Until then, nothing is opened there: an object that
+   * isolates pods may be left over.
    */
   readonly isKnown: boolean;
   /** Policies of the engine's own kinds that may isolate pods of the namespace, and are not known; undefined if there are none. */

@@ -1,7 +1,8 @@
 /**
  * Digests of an object's spec and of its rules, in an annotation of it. A definition that lacks a field hides the field from
- * everybody who reads the object, at the same resourceVersion, and a rule without its peers means everyone. Annotations are under
- * no definition. So a plan takes over only rules of an observed object that have a digest there: their form is the written one. Pure.
+ * everybody who reads the object, at the same resourceVersion, and a rule without its peers means everyone. Annotations are
+ * under no definition. So a plan takes over only rules of an observed object that have a digest there: their form is the
+ * written one. Pure.
  */
 import { hash } from 'node:crypto';
 import type { KubeObject } from '../api/meta.ts';

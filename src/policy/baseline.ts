@@ -104,9 +104,9 @@ function webhookCallers({ configuration: { webhookSourceCIDRs } }: ClusterFacts)
 }
 
 /**
- * The rules for what sidecars need in a namespace into which the mesh injects them. As long as the mesh is unknown, they stand in
- * every namespace: their peers are unresolved, and keep their last known form. Where the mesh needs no sidecars, the policies of
- * its tunnel are made apart from these if the profile asks for them.
+ * The rules for what sidecars need in a namespace into which the mesh injects them. As long as the mesh is unknown, they stand
+ * in every namespace: their peers are unresolved, and keep their last known form. Where the mesh needs no sidecars, the
+ * policies of its tunnel are made apart from these if the profile asks for them.
  */
 export function meshRules(
   { baseline, mesh: overlay }: Pick<ProfileSpec, 'baseline' | 'mesh'>,
@@ -130,8 +130,8 @@ export function meshRules(
 }
 
 /**
- * The ingress rule for probes where the configuration names no mesh any more, and so nothing tells which namespaces are in ambient
- * mode. Its peer is unresolved: the rule is to be left out where it has no last known form.
+ * The ingress rule for probes where the configuration names no mesh any more, and so nothing tells which namespaces are in
+ * ambient mode. Its peer is unresolved: the rule is to be left out where it has no last known form.
  */
 export function keptProbes(baseline: Baseline, cluster: ClusterFacts): SourceRule[] {
   return baseline.mesh === 'Allow' && cluster.mesh()?.kind === 'none' ? [meshRule('probes', 'Ingress')] : [];

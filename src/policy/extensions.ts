@@ -85,8 +85,8 @@ export const NO_ENGINE: EngineFacts = {
 };
 
 /**
- * A NetworkPolicy that allows at least what an extension for ingress does: its ports, from everyone. It is never written: overlays of
- * identities are made from it.
+ * A NetworkPolicy that allows at least what an extension for ingress does: its ports, from everyone. It is never written:
+ * overlays of identities are made from it.
  */
 export function asNetworkPolicy({
   metadata,

@@ -76,8 +76,9 @@ export function isAmbient({ ambient }: { readonly ambient: AmbientMesh }, labels
 }
 
 /**
- * How the pods of a namespace get into the mesh. `outside`: not all pods get into the mesh. `root`: the policies of the namespace hold for the whole mesh, so that an overlay there
- * would deny connections in other namespaces. Nothing is written in either.
+ * How the pods of a namespace get into the mesh. `outside`: not all pods get into the mesh. `root`: the policies of the
+ * namespace hold for the whole mesh, so that an overlay there would deny connections in other namespaces. Nothing is written in
+ * either.
  */
 export type MeshMode = 'sidecars' | 'ambient' | 'outside' | 'root';
 

@@ -1,9 +1,9 @@
 /**
- * The policies that are asked before a guard, and the flows that they let pass although the guard denies them: those that accept, and
- * those of its tier that pass, such as other guards. Pure.
+ * The policies that are asked before a guard, and the flows that they let pass although the guard denies them: those that
+ * accept, and those of its tier that pass, such as other guards. Pure.
  *
- * Two views are compared, in both of which the guard is asked first of all policies: alone, and after the rules of one other policy,
- * which here spare a flow the guard and decide nothing else. The flows that this opens pass by that policy.
+ * Two views are compared, in both of which the guard is asked first of all policies: alone, and after the rules of one other
+ * policy, which here spare a flow the guard and decide nothing else. The flows that this opens pass by that policy.
  */
 import type { Pod } from '../analysis/cluster.ts';
 import { type FlowChange, flowChanges } from '../analysis/flow-changes.ts';

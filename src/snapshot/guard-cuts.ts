@@ -1,6 +1,6 @@
 /**
- * The flows between workloads that guards close and open, beside policies of all kinds. They are the differences of two reaches, so
- * that the evaluation of all other commands decides. Pure.
+ * The flows between workloads that guards close and open, beside policies of all kinds. They are the differences of two
+ * reaches, so that the evaluation of all other commands decides. Pure.
  */
 import type { Pod } from '../analysis/cluster.ts';
 import { type FlowChange, flowChanges } from '../analysis/flow-changes.ts';
@@ -53,8 +53,9 @@ interface Ends {
  * The flows of each guard, sorted by source, then by destination. Profiles under Audit count as enforced: a guard comes
  * with the NetworkPolicies of its profile.
  *
- * A flow that a foreign policy allows before the guard is asked is no cut. All guards are compared at once. A flow that they close is
- * a cut of each guard that does not pass it. Other changes are those of each guard with an end of the flow as its subject.
+ * A flow that a foreign policy allows before the guard is asked is no cut. All guards are compared at once. A flow that they
+ * close is a cut of each guard that does not pass it. Other changes are those of each guard with an end of the flow as its
+ * subject.
  *
  * @param isLayered false: NetworkPolicies alone decide which flows are allowed without guards
  * @throws TooManyLinksError

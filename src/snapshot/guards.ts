@@ -53,8 +53,8 @@ export function guardsOf(snapshot: Snapshot): SnapshotGuard[] {
 }
 
 /**
- * The kind of guards: that of the operator's configuration, of guards that are there or, beside Calico's tiers, Calico's own; else
- * ClusterNetworkPolicy.
+ * The kind of guards: that of the operator's configuration, of guards that are there or, beside Calico's tiers, Calico's own;
+ * else ClusterNetworkPolicy.
  */
 export function carrierOf(snapshot: Snapshot): GuardCarrier {
   const { guard, objects } = snapshot;
@@ -70,7 +70,10 @@ interface ProfileGuard {
   readonly guard: Guard;
 }
 
-/** The priorities of guards: those that they have in the cluster, or as the operator chooses them. Guards that no profile asks for are last. */
+/**
+ * The priorities of guards: those that they have in the cluster, or as the operator chooses them. Guards that no profile asks
+ * for are last.
+ */
 function prioritiesOf(
   all: readonly ProfileGuard[],
   snapshot: Snapshot,

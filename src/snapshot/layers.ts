@@ -42,8 +42,8 @@ export interface LayerOptions {
 }
 
 /**
- * The layers of a snapshot; undefined if there are none. Of a cluster, all objects count as they are. Of manifests, profiles ask for
- * their own ones.
+ * The layers of a snapshot; undefined if there are none. Of a cluster, all objects count as they are. Of manifests, profiles
+ * ask for their own ones.
  */
 export function layersOf(snapshot: Snapshot, options: LayerOptions = {}): SnapshotLayers | undefined {
   const { inFront = [] } = options;

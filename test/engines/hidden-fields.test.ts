@@ -1,6 +1,6 @@
 /**
- * Plans from objects of which an older definition hides a field, carried out after its upgrade: no rule is written that nobody has
- * asked for, such as one that has lost its peers.
+ * Plans from objects of which an older definition hides a field, carried out after its upgrade: no rule is written that nobody
+ * has asked for, such as one that has lost its peers.
  */
 import assert from 'node:assert/strict';
 import type { KubeObject } from '../../src/api/meta.ts';

@@ -1,6 +1,6 @@
 /**
- * *allowed = not guard denies and (not isolated or base or extensions) and overlay* while all of its parts change, from any prefix
- * of the writes of an earlier change, beside foreign objects. The effects of objects are those of the simulation, by the
+ * *allowed = not guard denies and (not isolated or base or extensions) and overlay* while all of its parts change, from any
+ * prefix of the writes of an earlier change, beside foreign objects. The effects of objects are those of the simulation, by the
  * documentation of their kinds.
  */
 import assert from 'node:assert/strict';

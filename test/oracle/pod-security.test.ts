@@ -1,4 +1,7 @@
-/** The checks of the Pod Security Standards against those of the API server's own admission plugin (k8s.io/pod-security-admission). */
+/**
+ * The checks of the Pod Security Standards against those of the API server's own admission plugin
+ * (k8s.io/pod-security-admission).
+ */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fc from 'fast-check';

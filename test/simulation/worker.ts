@@ -1,6 +1,6 @@
 /**
- * A worker thread that runs schedules of one version of the generator, also under a mutant: it receives seeds as messages, and answers
- * each with an Outcome.
+ * A worker thread that runs schedules of one version of the generator, also under a mutant: it receives seeds as messages, and
+ * answers each with an Outcome.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { install, switchOn } from './mutants/mutant.ts';

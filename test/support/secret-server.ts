@@ -1,6 +1,7 @@
 /**
- * Certificates for Envoy: a server of the secret discovery service (https://www.envoyproxy.io/docs/envoy/latest/configuration/security/secret)
- * by gRPC over plain HTTP/2, as far as Envoy needs it. Node has no gRPC, and its framing is five bytes.
+ * Certificates for Envoy: a server of the secret discovery service
+ * (https://www.envoyproxy.io/docs/envoy/latest/configuration/security/secret) by gRPC over plain HTTP/2, as far as Envoy needs
+ * it. Node has no gRPC, and its framing is five bytes.
  */
 import { once } from 'node:events';
 import { createServer, type Http2Server, type ServerHttp2Stream } from 'node:http2';

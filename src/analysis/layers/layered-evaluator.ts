@@ -3,9 +3,9 @@
  *
  *   allowed = not denied before and (not isolated or allowed by NetworkPolicies or added) and let in by the gate
  *
- * A flow that a tunnel carries is decided about on the port of the tunnel, and at the gate on its own port. A verdict that depends on a
- * rule which can't be evaluated is unknown, with that rule. Where NetworkPolicies don't apply to an
- * end (an address, a pod on the host network, a pod to itself, a pod's own node), no layer does. Pure.
+ * A flow that a tunnel carries is decided about on the port of the tunnel, and at the gate on its own port. A verdict that
+ * depends on a rule which can't be evaluated is unknown, with that rule. Where NetworkPolicies don't apply to an end (an
+ * address, a pod on the host network, a pod to itself, a pod's own node), no layer does. Pure.
  */
 import type { NetworkPolicy, PolicyType } from '../../api/network-policy.ts';
 import type { ClusterView, Endpoint, Flow } from '../cluster.ts';

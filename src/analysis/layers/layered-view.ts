@@ -1,7 +1,7 @@
 /**
  * Policies of network engines' own kinds, and of a mesh, as the evaluation knows them: layers before, among, after and beside
- * NetworkPolicies. Each of their rules is a NetworkPolicy of one rule here, a *stand-in*, with a role. The folders of the engines
- * make the stand-ins; nothing of one engine is known here. Pure.
+ * NetworkPolicies. Each of their rules is a NetworkPolicy of one rule here, a *stand-in*, with a role. The folders of the
+ * engines make the stand-ins; nothing of one engine is known here. Pure.
  */
 import type { NetworkPolicy } from '../../api/network-policy.ts';
 import type { Pod } from '../cluster.ts';

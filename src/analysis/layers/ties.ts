@@ -1,6 +1,6 @@
 /**
- * Rules of policies whose order among each other nobody knows, such as those of ClusterNetworkPolicies with one priority: the engine
- * may apply any policy that matches a flow. Pure.
+ * Rules of policies whose order among each other nobody knows, such as those of ClusterNetworkPolicies with one priority: the
+ * engine may apply any policy that matches a flow. Pure.
  */
 import type { RankTie } from '../model/peer-classes.ts';
 

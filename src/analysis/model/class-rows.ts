@@ -1,6 +1,6 @@
 /**
- * Verdicts of the policies of one class of pods about every other class, in one direction and family of addresses. Classes that the
- * same peers select are decided about once, so that the rows of a large cluster cost little more than its rules. Pure.
+ * Verdicts of the policies of one class of pods about every other class, in one direction and family of addresses. Classes that
+ * the same peers select are decided about once, so that the rows of a large cluster cost little more than its rules. Pure.
  */
 import type { PolicyType } from '../../api/network-policy.ts';
 import type { IPFamily } from '../../policy/semantics/cidr.ts';

@@ -20,8 +20,8 @@ const MAX_DELAY_MS = 5_000;
 const DELAY_MS_PER_PROBE = 2;
 
 /**
- * How long a probe waits before a requested round, in milliseconds: thousands of probes that begin at once would all write their
- * reports at once. A few probes wait for none of it.
+ * How long a probe waits before a requested round, in milliseconds: thousands of probes that begin at once would all write
+ * their reports at once. A few probes wait for none of it.
  *
  * @param random in [0, 1)
  */

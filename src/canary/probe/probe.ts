@@ -1,6 +1,6 @@
 /**
- * The probe: tries all its flows every ten seconds, and when a client asks for a round; keeps what it learns, and reports it. It writes its own Lease, and, if
- * it is the first probe outside, the NetworkPolicy that measures latency; nothing else.
+ * The probe: tries all its flows every ten seconds, and when a client asks for a round; keeps what it learns, and reports it.
+ * It writes its own Lease, and, if it is the first probe outside, the NetworkPolicy that measures latency; nothing else.
  */
 import type { NetworkPolicy } from '../../api/network-policy.ts';
 import { isAborted } from '../../kube/errors.ts';

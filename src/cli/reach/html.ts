@@ -157,7 +157,10 @@ function integrity(text: string): string {
   return `sha256-${createHash('sha256').update(text).digest('base64')}`;
 }
 
-/** JSON without `<`, so that it can't end the script element (https://html.spec.whatwg.org/#restrictions-for-contents-of-script-elements). */
+/**
+ * JSON without `<`, so that it can't end the script element
+ * (https://html.spec.whatwg.org/#restrictions-for-contents-of-script-elements).
+ */
 function scriptJson(value: unknown): string {
   return JSON.stringify(value).replaceAll('<', '\\u003c');
 }

@@ -99,8 +99,8 @@ const MISSING_INTERVAL_MS = 1_000;
 /** Until bindings are decided anew after a live read showed another profile than the cache. */
 const STALE_INTERVAL_MS = 1_000;
 /**
- * The longest time for which the probe may give an answer. The API server takes up bindings every second, and its cache of parameters
- * follows within milliseconds.
+ * The longest time for which the probe may give an answer. The API server takes up bindings every second, and its cache of
+ * parameters follows within milliseconds.
  */
 const PATIENCE_MS: Readonly<Record<Unconfirmed, number>> = { notYet: 15_000, parametersBehind: 5_000 };
 

@@ -245,8 +245,8 @@ export class EngineObjects {
   }
 
   /**
-   * A definition that hides or adds fields changes objects, and not their resourceVersion: what was planned from the earlier form
-   * could write a rule without its peers.
+   * A definition that hides or adds fields changes objects, and not their resourceVersion: what was planned from the earlier
+   * form could write a rule without its peers.
    */
   #assertForm(observed: KubeObject, current: KubeObject | undefined): void {
     if (current === undefined || current === observed) return;

@@ -46,8 +46,8 @@ const MOST_ATTEMPTS = 10;
 const RETIRING_INTERVAL_MS = 2000;
 
 /**
- * True if an earlier process has left staged policies of the engine. Kinds that are missing, or may not be read, have none that could
- * be deleted.
+ * True if an earlier process has left staged policies of the engine. Kinds that are missing, or may not be read, have none that
+ * could be deleted.
  */
 export async function areLeft(
   engine: StagingEngine,

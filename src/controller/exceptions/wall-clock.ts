@@ -1,6 +1,6 @@
 /**
- * Follows the wall clock: wakes when an exception ends or a notice of it is due, and reads the clock again every minute, so that
- * a step of it, forth or back, is followed within a minute.
+ * Follows the wall clock: wakes when an exception ends or a notice of it is due, and reads the clock again every minute, so
+ * that a step of it, forth or back, is followed within a minute.
  */
 import type { ClusterState } from '../../cluster-state/state.ts';
 import type { Clock, Timer } from '../../util/clock.ts';

@@ -1,6 +1,6 @@
 /**
- * Stages the guards of profiles in Audit, if their kind of policies has a staged form: the network engine then reports what a guard
- * would deny, and enforces nothing. A failure here neither delays nor fails a guard that is enforced.
+ * Stages the guards of profiles in Audit, if their kind of policies has a staged form: the network engine then reports what a
+ * guard would deny, and enforces nothing. A failure here neither delays nor fails a guard that is enforced.
  */
 import type { KubeObject } from '../../api/meta.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';

@@ -1,7 +1,7 @@
 /**
  * The service mesh of the cluster: its traces and its configuration are read at the start and on a schedule. Profiles with
- * `baseline.mesh: Allow` or an overlay get the condition MeshReady. Without an overlay it is for information: peers that can't be
- * resolved without the mesh are reported by PeersResolved.
+ * `baseline.mesh: Allow` or an overlay get the condition MeshReady. Without an overlay it is for information: peers that can't
+ * be resolved without the mesh are reported by PeersResolved.
  */
 import type { SegmentationProfile } from '../../api/profile.ts';
 import type { NamespaceItem } from '../../cluster-state/items.ts';

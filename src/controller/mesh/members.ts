@@ -1,7 +1,7 @@
 /**
- * The namespaces whose pods all speak mutual TLS, so that they can be told by identity: their pods get into the mesh by default,
- * and no pod out of it was there when they were looked at. From then on a namespace stays a member as long as its pods get into the
- * mesh: a pod out of it that comes later was never let in.
+ * The namespaces whose pods all speak mutual TLS, so that they can be told by identity: their pods get into the mesh by
+ * default, and no pod out of it was there when they were looked at. From then on a namespace stays a member as long as its pods
+ * get into the mesh: a pod out of it that comes later was never let in.
  */
 import type { NamespaceItem } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';

@@ -1,6 +1,6 @@
 /**
- * Writes the overlay of identities: AuthorizationPolicies and PeerAuthentications beside the NetworkPolicies. Their kinds are watched
- * from the moment that a profile asks for them, or that objects of an earlier process are found.
+ * Writes the overlay of identities: AuthorizationPolicies and PeerAuthentications beside the NetworkPolicies. Their kinds are
+ * watched from the moment that a profile asks for them, or that objects of an earlier process are found.
  */
 import type { KubeObject } from '../../api/meta.ts';
 import { LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, MANAGER } from '../../api/names.ts';
@@ -191,8 +191,8 @@ export class MeshOverlay {
   }
 
   /**
-   * True if no object of the profile is left that can be removed; under Retain, if none names it as its owner. While one of the kinds
-   * can't be read, none of the other is removed either: the garbage collector deletes them.
+   * True if no object of the profile is left that can be removed; under Retain, if none names it as its owner. While one of the
+   * kinds can't be read, none of the other is removed either: the garbage collector deletes them.
    */
   isReleased({ metadata: { name }, spec: { deletionPolicy } }: SegmentationProfile): boolean {
     const isRemovable = this.missing === undefined;
@@ -236,8 +236,8 @@ export class MeshOverlay {
   }
 
   /**
-   * A profile that is deleted under Retain leaves its objects behind, which the garbage collector must not find: also where they
-   * stay as they are.
+   * A profile that is deleted under Retain leaves its objects behind, which the garbage collector must not find: also where
+   * they stay as they are.
    */
   #disown(objects: EngineObjects, namespace: string, planned: Planned | undefined): Planned['narrow'] {
     if (objects.state.kind !== 'available') return [];

@@ -1,11 +1,12 @@
 /**
- * The overlay of a namespace while no mesh is found, so that no identities are known: its objects stay as they are, until nobody
- * asks for it any more or a profile leaves the namespace, which may wait for its objects to be deleted. A plan that was half
- * carried out is completed. Pure.
+ * The overlay of a namespace while no mesh is found, so that no identities are known: its objects stay as they are, until
+ * nobody asks for it any more or a profile leaves the namespace, which may wait for its objects to be deleted. A plan that was
+ * half carried out is completed. Pure.
  *
- * The objects of other profiles may be older than their NetworkPolicies, and the leaving profile alone may have allowed what these
- * allow too. So where a profile leaves an overlay on sidecars that others ask for, their peers are told by ports and addresses alone
- * (I2). A tunnel has no such form: without identities it would be open to everybody. There, no more is deleted than what has to be.
+ * The objects of other profiles may be older than their NetworkPolicies, and the leaving profile alone may have allowed what
+ * these allow too. So where a profile leaves an overlay on sidecars that others ask for, their peers are told by ports and
+ * addresses alone (I2). A tunnel has no such form: without identities it would be open to everybody. There, no more is deleted
+ * than what has to be.
  */
 import type { KubeObject } from '../../api/meta.ts';
 import { LABEL_PROFILE } from '../../api/names.ts';

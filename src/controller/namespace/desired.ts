@@ -164,8 +164,8 @@ export function desiredExtensions(
 
 /**
  * The policies for ingress that an overlay of identities is made from, and the profiles that ask for one. Where the observed
- * policies of a profile stay as they are, so do its objects, but for those of exceptions; what it has none for, an overlay that begins
- * for another profile allows too.
+ * policies of a profile stay as they are, so do its objects, but for those of exceptions; what it has none for, an overlay that
+ * begins for another profile allows too.
  *
  * @param postponed by profile
  */

@@ -182,9 +182,9 @@ export class Enforcement {
   }
 
   /**
-   * True if the intents were compiled again after the live read of policies, and an input is missing for that: one of a capability,
-   * which was there when the reconcile began, without which own policies would be taken for unwanted; or a peer source that nobody
-   * asked for before, as the last known form of one end of a connection brings in its other end.
+   * True if the intents were compiled again after the live read of policies, and an input is missing for that: one of a
+   * capability, which was there when the reconcile began, without which own policies would be taken for unwanted; or a peer
+   * source that nobody asked for before, as the last known form of one end of a connection brings in its other end.
    */
   #lacksInput({ intents }: Decision): boolean {
     const { additions, profiles, namespace, facts } = this.#gathered;

@@ -7,9 +7,9 @@ import { asStaged, type DesiredStaged, NOTHING_STAGED } from '../../policy/stage
 import type { ProfileIntent } from './gather.ts';
 
 /**
- * The policies and extensions that Enforce would write. A direction with a peer that is unresolved and has no last known form is
- * left out: its staged policies would report flows that are meant, and Enforce would not begin to isolate it either. Once such a
- * direction is staged, it stays so.
+ * The policies and extensions that Enforce would write. A direction with a peer that is unresolved and has no last known form
+ * is left out: its staged policies would report flows that are meant, and Enforce would not begin to isolate it either. Once
+ * such a direction is staged, it stays so.
  *
  * @param staged the staged policies of the namespace so far
  */

@@ -160,8 +160,8 @@ export class ProfileController {
   }
 
   /**
-   * The event of the change that a write conflict shows is mostly on its way. If the cache is still the same at the next conflict, the
-   * event is lost, and no status could be written before the resync: the profile is read live.
+   * The event of the change that a write conflict shows is mostly on its way. If the cache is still the same at the next
+   * conflict, the event is lost, and no status could be written before the resync: the profile is read live.
    */
   async #followConflict(
     { metadata: { name, resourceVersion } }: SegmentationProfile,

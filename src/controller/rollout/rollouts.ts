@@ -124,9 +124,9 @@ export class Rollouts implements Capability, RevisionLookup {
   };
 
   /**
-   * While a revision is unread, its policies are not known, and what leaves the namespace may open what they isolate (I1). Without
-   * the permission to read it that may last: where no other profile could leave, exceptions begin and end beside the policies,
-   * which stay as they are.
+   * While a revision is unread, its policies are not known, and what leaves the namespace may open what they isolate (I1).
+   * Without the permission to read it that may last: where no other profile could leave, exceptions begin and end beside the
+   * policies, which stay as they are.
    */
   #missing(profiles: readonly SegmentationProfile[], { key }: NamespaceItem): MissingInput | undefined {
     const { isRead, error } = this.#revisions;

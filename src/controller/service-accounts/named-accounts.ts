@@ -1,6 +1,6 @@
 /**
- * The ServiceAccounts that profiles name, also in revisions that some namespaces still have, and the facts of their pods that peers
- * are resolved from. No I/O.
+ * The ServiceAccounts that profiles name, also in revisions that some namespaces still have, and the facts of their pods that
+ * peers are resolved from. No I/O.
  */
 import type { SegmentationProfile } from '../../api/profile.ts';
 import { type Account, accountsOf } from '../../policy/admission/accounts.ts';

@@ -1,6 +1,6 @@
 /**
- * The pods that Calico's policies of somebody else isolate in the tier of NetworkPolicies: what none of its rules decides about is
- * denied there, as by NetworkPolicies. Pure.
+ * The pods that Calico's policies of somebody else isolate in the tier of NetworkPolicies: what none of its rules decides about
+ * is denied there, as by NetworkPolicies. Pure.
  */
 import type { KubeObject, LabelSelectorRequirement, StringMap } from '../../api/meta.ts';
 import { DIRECTIONS, type PolicyType } from '../../api/network-policy.ts';

@@ -1,6 +1,7 @@
 /**
- * The staged kinds of Calico: each is another kind with `stagedAction`. Calico judges flows by it beside the enforced policies, and
- * its flow logs have the verdict as a pending one. https://docs.tigera.io/calico/latest/network-policy/staged-network-policies. Pure.
+ * The staged kinds of Calico: each is another kind with `stagedAction`. Calico judges flows by it beside the enforced policies,
+ * and its flow logs have the verdict as a pending one.
+ * https://docs.tigera.io/calico/latest/network-policy/staged-network-policies. Pure.
  */
 import type { KubeObject } from '../../api/meta.ts';
 import { isRecord } from '../../util/is-record.ts';

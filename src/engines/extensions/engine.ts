@@ -16,8 +16,8 @@ export interface ExtensionEngine extends WritingEngine {
   /** The frame and the rules of an object as the API server returned it; undefined if it is not as `withRules` makes it. */
   read(object: KubeObject): { readonly frame: ExtensionFrame; readonly rules: readonly object[] } | undefined;
   /**
-   * Only of an engine whose policies isolate their pods as NetworkPolicies do: an object as a NetworkPolicy for the same pods, with
-   * a rule for each of its rules that no other rule equals. Undefined if the object is not as `withRules` makes it.
+   * Only of an engine whose policies isolate their pods as NetworkPolicies do: an object as a NetworkPolicy for the same pods,
+   * with a rule for each of its rules that no other rule equals. Undefined if the object is not as `withRules` makes it.
    */
   readonly asPolicy?: (object: KubeObject) => NetworkPolicySpec | undefined;
   /** Beside `asPolicy`: the objects of others. */

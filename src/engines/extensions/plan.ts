@@ -49,8 +49,8 @@ export interface ExtensionPlanContext {
   /** Directions in which no observed extension is deleted; absent: none. */
   readonly staying?: readonly PolicyType[] | undefined;
   /**
-   * False while the kind can't be written. Then desired objects stay as they are: an older definition hides fields of them, so that
-   * their rules can't be read.
+   * False while the kind can't be written. Then desired objects stay as they are: an older definition hides fields of them, so
+   * that their rules can't be read.
    */
   readonly isWritable?: boolean;
 }
@@ -127,8 +127,9 @@ interface NotedRule {
 }
 
 /**
- * The desired object, with the last known rules of peers that are unresolved. `unreadable`: one of these is not as it was written, so
- * that the observed object has to stay; unless somebody has made another object of it, which is replaced by the rules that are known.
+ * The desired object, with the last known rules of peers that are unresolved. `unreadable`: one of these is not as it was
+ * written, so that the observed object has to stay; unless somebody has made another object of it, which is replaced by the
+ * rules that are known.
  */
 function wantedOf(
   policy: ExtensionPolicy,

@@ -1,6 +1,6 @@
 /**
- * FQDNNetworkPolicy of GKE Dataplane V2 (networking.gke.io/v1alpha1), as far as it is written: rules with names alone. It isolates
- * the egress of its pods, as a NetworkPolicy does. Pure.
+ * FQDNNetworkPolicy of GKE Dataplane V2 (networking.gke.io/v1alpha1), as far as it is written: rules with names alone. It
+ * isolates the egress of its pods, as a NetworkPolicy does. Pure.
  */
 import type { LabelSelector } from '../../api/meta.ts';
 import type { AtLeastOne } from '../../policy/peers/resolution.ts';

@@ -93,8 +93,8 @@ export function reclaimedGuard(before: KubeObject, profile: SegmentationProfile)
 }
 
 /**
- * The part of an observed form that is as it was written, and whether that is all that was written. An older definition hides fields
- * of passes, which then pass more.
+ * The part of an observed form that is as it was written, and whether that is all that was written. An older definition hides
+ * fields of passes, which then pass more.
  */
 export function writtenForm(
   object: KubeObject,

@@ -1,8 +1,8 @@
 /**
  * The priorities of guards: each profile has its own, with gaps for the policies of others between. Pure.
  *
- * To pass a flow means to leave out the rest of the tier, so that of two guards of a pod the first one decides alone. If the subject of one
- * lies within that of the other, it comes first: it passes no more than the other one does there.
+ * To pass a flow means to leave out the rest of the tier, so that of two guards of a pod the first one decides alone. If the
+ * subject of one lies within that of the other, it comes first: it passes no more than the other one does there.
  */
 import type { LabelSelector } from '../../api/meta.ts';
 import { LABEL_NAMESPACE_NAME } from '../../api/names.ts';
@@ -38,8 +38,9 @@ export const LAST_PRIORITY = 890;
 export const GAP = 10;
 
 /**
- * The observed priority of a guard, if it lies in the range, no other guard has it, and all guards with a narrower subject come before it.
- * Else the first free one after these, and before guards with a wider subject if there is room. Undefined if none is free.
+ * The observed priority of a guard, if it lies in the range, no other guard has it, and all guards with a narrower subject come
+ * before it. Else the first free one after these, and before guards with a wider subject if there is room. Undefined if none is
+ * free.
  */
 export function choosePriority(
   { observed, subject }: { readonly observed: number | undefined; readonly subject: LabelSelector },
@@ -76,8 +77,8 @@ export function isWithin(inner: LabelSelector, outer: LabelSelector): boolean {
 }
 
 /**
- * True if `outer` selects all namespaces of `inner` but those that it excludes by name: there `outer` guards nothing, so that no order
- * is wrong.
+ * True if `outer` selects all namespaces of `inner` but those that it excludes by name: there `outer` guards nothing, so that
+ * no order is wrong.
  */
 export function hasAllOf(outer: LabelSelector, inner: LabelSelector): boolean {
   const matchExpressions = outer.matchExpressions?.filter(

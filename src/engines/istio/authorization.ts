@@ -2,8 +2,8 @@
  * From the ingress rules of a NetworkPolicy to the rules of an AuthorizationPolicy. Pure.
  *
  * The result allows every TCP connection that the NetworkPolicy allows: both have the same algebra (rules add, and the first
- * policy that selects a pod isolates it), and what can't be said by identity is left coarser. A peer is said by identity only if
- * all of its namespaces are in the mesh, as other pods have no identity. Other protocols do not pass the sidecar.
+ * policy that selects a pod isolates it), and what can't be said by identity is left coarser. A peer is said by identity only
+ * if all of its namespaces are in the mesh, as other pods have no identity. Other protocols do not pass the sidecar.
  */
 import { LABEL_NAMESPACE_NAME, LABEL_SERVICE_ACCOUNT } from '../../api/names.ts';
 import type { KubeObject, LabelSelector, StringMap } from '../../api/meta.ts';

@@ -8,8 +8,8 @@ import { type Raw, listOf, recordOf, textOf } from '../../policy/semantics/raw.t
 import { ANNOTATION_DRY_RUN, type AuthorizationRule } from './policy.ts';
 
 /**
- * The labels of the pods, {} for all. `unclear`: it isolates gateways or waypoints, which it names, or is an own policy of another form
- * than it was written in, as a definition may hide its selector. `none`: it denies by a rule, or enforces nothing.
+ * The labels of the pods, {} for all. `unclear`: it isolates gateways or waypoints, which it names, or is an own policy of
+ * another form than it was written in, as a definition may hide its selector. `none`: it denies by a rule, or enforces nothing.
  */
 export type Isolation = StringMap | 'none' | 'unclear';
 

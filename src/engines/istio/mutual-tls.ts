@@ -1,8 +1,8 @@
 /**
  * STRICT mutual TLS of a namespace: the preflight that lists the rules which it would cut, and the writes. Pure.
  *
- * It is the last to be written and the first to be removed. While it stands, it stays, also if a new rule has a peer out of the mesh:
- * the connections of such a peer were never encrypted, and the profile asks for both.
+ * It is the last to be written and the first to be removed. While it stands, it stays, also if a new rule has a peer out of the
+ * mesh: the connections of such a peer were never encrypted, and the profile asks for both.
  */
 import type { KubeObject } from '../../api/meta.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';

@@ -2,13 +2,13 @@
  * The writes that lead from the observed AuthorizationPolicies of a namespace to those for its desired NetworkPolicies. Pure.
  *
  * A connection passes if the NetworkPolicies allow it, and the overlay does. The overlay of a namespace is made from all of its
- * desired NetworkPolicies for ingress, whichever profile they are of, so it allows what they allow. `widen` comes before the plan of
- * the NetworkPolicies, and `narrow` after it. At every prefix of the three together,
+ * desired NetworkPolicies for ingress, whichever profile they are of, so it allows what they allow. `widen` comes before the
+ * plan of the NetworkPolicies, and `narrow` after it. At every prefix of the three together,
  *   I1 never wider: the NetworkPolicies hold, and the overlay allows what it allowed before or is to allow;
  *   I2 never cut:   the overlay allows all that it allowed before and goes on to allow.
- * An overlay may be coarser than its NetworkPolicies, so it needs them to be in place: it begins within `narrow`, and ends within
- * `widen`. Killed in the middle, it never stands alone. The first policy that selects a pod isolates it: transition policies
- * (`transition.ts`) stand meanwhile.
+ * An overlay may be coarser than its NetworkPolicies, so it needs them to be in place: it begins within `narrow`, and ends
+ * within `widen`. Killed in the middle, it never stands alone. The first policy that selects a pod isolates it: transition
+ * policies (`transition.ts`) stand meanwhile.
  */
 import type { KubeObject, ObjectMeta } from '../../api/meta.ts';
 import {
@@ -418,8 +418,8 @@ function isKeptDeny(object: KubeObject, kept: ReadonlySet<string>, ownerOf: Owne
 }
 
 /**
- * False for an object that allows, and whose effect would be another than before: one that is enforced isolates pods also without a
- * default-deny, and one of a dry run allows nothing beside an enforced default-deny.
+ * False for an object that allows, and whose effect would be another than before: one that is enforced isolates pods also
+ * without a default-deny, and one of a dry run allows nothing beside an enforced default-deny.
  */
 function canStay(object: KubeObject, isEnforced: boolean): boolean {
   return isDeny(object) || isTunnel(object) || isDryRun(object) !== isEnforced;

@@ -10,8 +10,8 @@ export const SECURITY_API_VERSION = 'security.istio.io/v1';
 export type AtLeastOne<T> = readonly [T, ...T[]];
 
 /**
- * `principals` and `namespaces` match only connections by mutual TLS, and `notPrincipals: ['*']` all others. `ipBlocks` match the
- * address of the connection.
+ * `principals` and `namespaces` match only connections by mutual TLS, and `notPrincipals: ['*']` all others. `ipBlocks` match
+ * the address of the connection.
  */
 export type Source =
   | { readonly notPrincipals: readonly ['*'] }

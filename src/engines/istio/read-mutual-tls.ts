@@ -1,6 +1,6 @@
 /**
- * PeerAuthentications as a gate: under STRICT, pods of the mesh let in no connection without mutual TLS. The mode of a pod is that
- * of its workload, else of its namespace, else of the mesh; the oldest object of each decides. Pure.
+ * PeerAuthentications as a gate: under STRICT, pods of the mesh let in no connection without mutual TLS. The mode of a pod is
+ * that of its workload, else of its namespace, else of the mesh; the oldest object of each decides. Pure.
  */
 import type { KubeObject, StringMap } from '../../api/meta.ts';
 import { isRecord } from '../../util/is-record.ts';

@@ -1,7 +1,7 @@
 /**
  * The tunnel of ambient mode: between pods whose connections ztunnel carries, TCP connections to any port arrive on one
- * (https://istio.io/latest/docs/ambient/architecture/data-plane/). There, policies of the network decide; the gate of the mesh is asked about
- * the port behind it. Pure.
+ * (https://istio.io/latest/docs/ambient/architecture/data-plane/). There, policies of the network decide; the gate of the mesh
+ * is asked about the port behind it. Pure.
  */
 import type { NetworkPolicyPort } from '../../api/network-policy.ts';
 import type {

@@ -1,8 +1,8 @@
 /**
  * The transition policies of an overlay. The first AuthorizationPolicy that selects a pod isolates it, so pods that several
- * policies begin, or cease, to isolate would be cut between the first write and the last. A *cover* keeps them open meanwhile, by
- * allowing everything in the namespace. Where other policies isolate pods of the namespace, it would open these: there, *bridges*
- * allow the pods that several policies select all that these policies allow. Pure.
+ * policies begin, or cease, to isolate would be cut between the first write and the last. A *cover* keeps them open meanwhile,
+ * by allowing everything in the namespace. Where other policies isolate pods of the namespace, it would open these: there,
+ * *bridges* allow the pods that several policies select all that these policies allow. Pure.
  */
 import type { KubeObject, StringMap } from '../../api/meta.ts';
 import { LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, MANAGER, transitionName } from '../../api/names.ts';
@@ -36,8 +36,8 @@ export function isOverlayCover(object: KubeObject & { readonly spec?: unknown })
 }
 
 /**
- * The transition policies without which policies would cut pods that they begin, or cease, to isolate one after the other. They are
- * created in this order, and deleted in the reverse one.
+ * The transition policies without which policies would cut pods that they begin, or cease, to isolate one after the other. They
+ * are created in this order, and deleted in the reverse one.
  *
  * @param changing policies that begin, or cease, to isolate pods
  * @param isolations of all policies of the namespace before these begin, or after they have ceased
@@ -89,8 +89,8 @@ export function bridgeFor(policy: AuthorizationPolicy, ownerOf: OwnerOf): Author
 }
 
 /**
- * Transition policies in the order in which they can be deleted: a cover is the last. Of the bridges that select a pod, the one for
- * all policies that select the pod is the last: it has the most labels and, of these, the most rules.
+ * Transition policies in the order in which they can be deleted: a cover is the last. Of the bridges that select a pod, the one
+ * for all policies that select the pod is the last: it has the most labels and, of these, the most rules.
  */
 export function compareLives(a: KubeObject, b: KubeObject): number {
   const [one, other] = [a, b].map((each) => {

@@ -21,8 +21,8 @@ export interface OwnedPolicy extends EnginePolicy {
 
 /**
  * The policies of all engines, as far as their kinds were read. Calico mirrors NetworkPolicies of Kubernetes under names
- * of their own: these are left out. So are a profile's own policies of an engine, which carry what the profile allows; its guard is among
- * them.
+ * of their own: these are left out. So are a profile's own policies of an engine, which carry what the profile allows; its
+ * guard is among them.
  */
 export function enginePolicies(
   snapshot: EngineObjects,

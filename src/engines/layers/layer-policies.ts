@@ -1,6 +1,6 @@
 /**
- * The policies of all engines and of the mesh that an evaluation goes by. An object of a kind that nobody understands, and a kind
- * that could not be read, are policies that may allow or deny anything to their pods. Pure.
+ * The policies of all engines and of the mesh that an evaluation goes by. An object of a kind that nobody understands, and a
+ * kind that could not be read, are policies that may allow or deny anything to their pods. Pure.
  */
 import type { KubeObject } from '../../api/meta.ts';
 import { DIRECTIONS } from '../../api/network-policy.ts';

@@ -29,8 +29,8 @@ interface KnownMatcher {
 const PREFIX = 'engine-policy/';
 
 /**
- * Equal sets of pods have one label. Sets within one namespace are numbered there, so that namespaces with like policies have like
- * labels: an analysis then visits few classes of pods.
+ * Equal sets of pods have one label. Sets within one namespace are numbered there, so that namespaces with like policies have
+ * like labels: an analysis then visits few classes of pods.
  */
 export class Marks<P extends IdentifiedPod> {
   readonly #known: EnginePods<P>;

@@ -1,6 +1,6 @@
 /**
- * The interface of an engine that stages NetworkPolicies: it reports which flows they would deny, and enforces nothing. Each such
- * engine implements it in its folder. Pure.
+ * The interface of an engine that stages NetworkPolicies: it reports which flows they would deny, and enforces nothing. Each
+ * such engine implements it in its folder. Pure.
  */
 import type { KubeObject } from '../../api/meta.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';

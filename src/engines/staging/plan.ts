@@ -1,6 +1,6 @@
 /**
- * The writes that lead from the observed staged policies of a namespace to the desired ones. Staged policies enforce nothing, so
- * that the writes need no order. Pure.
+ * The writes that lead from the observed staged policies of a namespace to the desired ones. Staged policies enforce nothing,
+ * so that the writes need no order. Pure.
  */
 import type { KubeObject } from '../../api/meta.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';

@@ -1,8 +1,8 @@
 /**
- * A list from which entries are removed at any place, in constant time. It serves for entries that live shortly, where a Set or Map
- * would keep garbage alive: it leaves a table behind each time that it grows or is compacted, which refers to the entries of
- * that moment and to the next table. Once one such table is in V8's old generation, all that come after it
- * follow it there, with everything that their entries refer to, until V8 collects that generation. A removed link refers to no other.
+ * A list from which entries are removed at any place, in constant time. It serves for entries that live shortly, where a Set or
+ * Map would keep garbage alive: it leaves a table behind each time that it grows or is compacted, which refers to the entries
+ * of that moment and to the next table. Once one such table is in V8's old generation, all that come after it follow it there,
+ * with everything that their entries refer to, until V8 collects that generation. A removed link refers to no other.
  */
 export interface Link<T> {
   readonly value: T;

@@ -1,4 +1,7 @@
-/** Builds the detection of the network engine, and the writer of its own policies. Their code is not even loaded where the configuration names none. */
+/**
+ * Builds the detection of the network engine, and the writer of its own policies. Their code is not even loaded where the
+ * configuration names none.
+ */
 import type { Capability } from '../../controller/capability.ts';
 import { createWatchFailureLog } from '../../observability/watch-failures.ts';
 import type { CapabilityParts } from './parts.ts';

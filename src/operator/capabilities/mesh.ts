@@ -1,4 +1,7 @@
-/** Builds the detection of the service mesh, and the writer of its overlay. Their code is not even loaded where the configuration names none. */
+/**
+ * Builds the detection of the service mesh, and the writer of its overlay. Their code is not even loaded where the
+ * configuration names none.
+ */
 import type { Capability } from '../../controller/capability.ts';
 import { createWatchFailureLog } from '../../observability/watch-failures.ts';
 import { asksForOverlay } from '../../policy/mesh.ts';

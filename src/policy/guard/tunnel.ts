@@ -1,6 +1,6 @@
 /**
- * The port that a guard passes for a mesh without sidecars: it carries connections to all other ports. The ports behind it are held by
- * the mesh's own policies, which a guard does not see. Pure.
+ * The port that a guard passes for a mesh without sidecars: it carries connections to all other ports. The ports behind it are
+ * held by the mesh's own policies, which a guard does not see. Pure.
  */
 import type { PolicyType } from '../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';

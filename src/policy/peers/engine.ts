@@ -35,8 +35,8 @@ export function extended(resolution: Resolution, peer: ExtensionPeer, cluster: C
 }
 
 /**
- * The peer, of which `labelled` is the part that NetworkPolicy can select by labels, if there is such a part. The engine knows the
- * whole of it by an identity, and so carries what labels don't tell.
+ * The peer, of which `labelled` is the part that NetworkPolicy can select by labels, if there is such a part. The engine knows
+ * the whole of it by an identity, and so carries what labels don't tell.
  */
 export function identified(labelled: Resolution, peer: ExtensionPeer, cluster: ClusterFacts): Resolution {
   const facts = carrying(peer.kind, cluster);

@@ -78,8 +78,8 @@ function probes({ probeCIDRs }: AmbientMesh): Resolution {
 }
 
 /**
- * In a mesh without sidecars one port carries the connections to every other port. Opened for the peers of the rules alone, it would
- * allow them every port.
+ * In a mesh without sidecars one port carries the connections to every other port. Opened for the peers of the rules alone, it
+ * would allow them every port.
  */
 function tunnel({ ambient: { port } }: MeshConfiguration): Resolution {
   return unresolved(

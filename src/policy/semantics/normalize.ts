@@ -104,8 +104,8 @@ function notedSpecKey(spec: NetworkPolicySpec, notes: readonly string[]): string
 
 /**
  * A digest of the parts of a policy that the operator writes: the meaning of its spec, our labels and annotation, and the
- * owning profile or exception. An observed policy with the fingerprint of the desired one needs no write. The order of rules has no
- * meaning: the notes count for their rules, in any order.
+ * owning profile or exception. An observed policy with the fingerprint of the desired one needs no write. The order of rules
+ * has no meaning: the notes count for their rules, in any order.
  */
 export function fingerprint({ metadata, spec }: NetworkPolicy): string {
   const { labels, annotations, ownerReferences } = metadata;

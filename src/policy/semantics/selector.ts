@@ -28,9 +28,9 @@ export function matches(selector: LabelSelector, labels: StringMap): boolean {
 }
 
 /**
- * The canonical form of a selector: two selectors match the same labels exactly if their canonical forms are equal. Keys and values are sorted, a single value is in `matchLabels`, redundant
- * requirements are gone, and a contradiction is NOTHING. (Keys are independent of each other and their values
- * unbounded, so each key has one simplest constraint.)
+ * The canonical form of a selector: two selectors match the same labels exactly if their canonical forms are equal. Keys and
+ * values are sorted, a single value is in `matchLabels`, redundant requirements are gone, and a contradiction is NOTHING. (Keys
+ * are independent of each other and their values unbounded, so each key has one simplest constraint.)
  */
 export function canonicalSelector(selector: LabelSelector): LabelSelector {
   const matchLabels: [string, string][] = [];

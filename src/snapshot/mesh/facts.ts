@@ -39,8 +39,8 @@ export function meshFacts({
 }
 
 /**
- * The namespaces whose policies are for the whole mesh: as the mesh configuration of each istiod names it, or the namespace of istiod,
- * as its installation sets it. Undefined if no istiod is known.
+ * The namespaces whose policies are for the whole mesh: as the mesh configuration of each istiod names it, or the namespace of
+ * istiod, as its installation sets it. Undefined if no istiod is known.
  */
 export function meshRoots(objects: ObjectSet): ReadonlySet<string> | undefined {
   const roots = injectorsIn(objects).flatMap((injector) => {

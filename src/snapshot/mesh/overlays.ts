@@ -21,8 +21,8 @@ export interface SnapshotOverlay {
   /** The profiles that ask for one. */
   readonly profiles: readonly SegmentationProfile[];
   /**
-   * `outside`: the namespace is not in the mesh, or is its root; `ambient`: its pods have no sidecars, and PeerAuthentications are
-   * those that are there; `untunnelled`: the same, and no profile asks for what authorization needs there.
+   * `outside`: the namespace is not in the mesh, or is its root; `ambient`: its pods have no sidecars, and PeerAuthentications
+   * are those that are there; `untunnelled`: the same, and no profile asks for what authorization needs there.
    */
   readonly state: 'in-mesh' | 'outside' | 'ambient' | 'untunnelled';
 }

@@ -1,6 +1,6 @@
 /**
- * The tunnels of namespaces in ambient mode, and the AuthorizationPolicies that hold them to the rules, as they are once istiod has
- * accepted these. Pure.
+ * The tunnels of namespaces in ambient mode, and the AuthorizationPolicies that hold them to the rules, as they are once istiod
+ * has accepted these. Pure.
  */
 import type { KubeObject } from '../../api/meta.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';

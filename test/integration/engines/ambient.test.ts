@@ -1,6 +1,6 @@
 /**
- * The tunnel of Istio's ambient mode, by a real operator under its own permissions, which is killed half way. A stand-in for istiod
- * accepts AuthorizationPolicies in their status when it is told to.
+ * The tunnel of Istio's ambient mode, by a real operator under its own permissions, which is killed half way. A stand-in for
+ * istiod accepts AuthorizationPolicies in their status when it is told to.
  */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';

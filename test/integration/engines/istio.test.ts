@@ -1,6 +1,6 @@
 /**
- * Istio as a real operator finds it, under its own permissions: webhooks, mesh configuration and Service as Istio's charts install
- * them. istiod itself does not run.
+ * Istio as a real operator finds it, under its own permissions: webhooks, mesh configuration and Service as Istio's charts
+ * install them. istiod itself does not run.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -1,7 +1,7 @@
 /**
- * NetworkPolicies and Calico's own policies of generated profiles with peers by service account, judged by Calico's own calculation
- * of policies: a state allows what the profile means (by a definition of its own, below), and each write on the way from one
- * profile to another is neither wider (I1) nor cuts (I2), though both kinds isolate.
+ * NetworkPolicies and Calico's own policies of generated profiles with peers by service account, judged by Calico's own
+ * calculation of policies: a state allows what the profile means (by a definition of its own, below), and each write on the way
+ * from one profile to another is neither wider (I1) nor cuts (I2), though both kinds isolate.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

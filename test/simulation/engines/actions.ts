@@ -1,7 +1,10 @@
 /** Network engines in a plan: what they leave in a cluster, and what people change of it. Pure. */
 import type { Engine, EngineSetting, GuardKind } from '../../../src/engines/engine.ts';
 
-/** The form of a CustomResourceDefinition. `older`: it lacks a field that is written; `defaulting`: it adds one; `later`: it has others. */
+/**
+ * The form of a CustomResourceDefinition. `older`: it lacks a field that is written; `defaulting`: it adds one; `later`: it has
+ * others.
+ */
 export type DefinitionForm = 'current' | 'older' | 'defaulting' | 'later' | 'gone';
 
 /** How istiod answers an AuthorizationPolicy: soon or late, not at all, or that it refuses it. */

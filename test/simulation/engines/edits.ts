@@ -1,6 +1,6 @@
 /**
- * Schedules of meshes, guards and extensions that show smaller faults, from version 10 of the generator on: rules with ports, profiles
- * that are edited in every round, and NetworkPolicies of somebody else that open pods to everyone. Pure.
+ * Schedules of meshes, guards and extensions that show smaller faults, from version 10 of the generator on: rules with ports,
+ * profiles that are edited in every round, and NetworkPolicies of somebody else that open pods to everyone. Pure.
  */
 import { type Dice, pick } from '../../faults/model.ts';
 import {

@@ -1,6 +1,6 @@
 /**
- * The effect of an object of a network engine's or mesh's own kind on the flows of a namespace, by the documentation of the kind
- * and apart from src/engines. Ends that are no pods have addresses of their own here. Pure.
+ * The effect of an object of a network engine's or mesh's own kind on the flows of a namespace, by the documentation of the
+ * kind and apart from src/engines. Ends that are no pods have addresses of their own here. Pure.
  */
 import { LABEL_NAMESPACE_NAME } from '../../../src/api/names.ts';
 import type { LabelSelector, StringMap } from '../../../src/api/meta.ts';
@@ -400,7 +400,8 @@ interface AuthorizationRule {
 }
 
 /**
- * https://istio.io/latest/docs/reference/config/security/authorization-policy/: sidecars and ztunnel ask it, and not under dry-run.
+ * https://istio.io/latest/docs/reference/config/security/authorization-policy/: sidecars and ztunnel ask it, and not under
+ * dry-run.
  */
 function ofAuthorization(object: Stored, place: Place): LayeredPolicy[] {
   const members = membersFor(place);
@@ -430,8 +431,8 @@ function ofAuthentication(object: Stored, place: Place): LayeredPolicy[] {
 }
 
 /**
- * The namespaces whose pods show an identity to those of a namespace; undefined if these are in no mesh. Pods with sidecars and pods in
- * ambient mode show none to each other.
+ * The namespaces whose pods show an identity to those of a namespace; undefined if these are in no mesh. Pods with sidecars and
+ * pods in ambient mode show none to each other.
  */
 export function membersFor({ name, isInMesh, isAmbient = () => false }: Place): Members | undefined {
   const isMember = isAmbient(name) ? isAmbient : isInMesh(name) ? isInMesh : undefined;

@@ -1,6 +1,6 @@
 /**
- * Schedules of meshes and guards among policies of others, from version 9 of the generator on. In each, somebody else's NetworkPolicies
- * open pods, so that it shows what guards and overlays deny. Pure.
+ * Schedules of meshes and guards among policies of others, from version 9 of the generator on. In each, somebody else's
+ * NetworkPolicies open pods, so that it shows what guards and overlays deny. Pure.
  */
 import { type Dice, pick } from '../../faults/model.ts';
 import {

@@ -1,6 +1,6 @@
 /**
- * A model of istiod in ambient mode. It reads AuthorizationPolicies in the order of their writes and passes all of them on to the mesh at
- * once, so that ztunnel goes by those of one moment. Then it says so in the status of each.
+ * A model of istiod in ambient mode. It reads AuthorizationPolicies in the order of their writes and passes all of them on to
+ * the mesh at once, so that ztunnel goes by those of one moment. Then it says so in the status of each.
  */
 import type { Dice } from '../../faults/model.ts';
 import type { Scheduler } from '../schedule/scheduler.ts';

@@ -83,8 +83,8 @@ export class GateJudge {
   }
 
   /**
-   * The fault of a rollout that has failed of its query; undefined if the query has been broken for long enough. A time within the
-   * bound that is too short to be seen does not count, unless the replica has asked then.
+   * The fault of a rollout that has failed of its query; undefined if the query has been broken for long enough. A time within
+   * the bound that is too short to be seen does not count, unless the replica has asked then.
    */
   unfoundedFault(
     { prometheus: gates = [] }: GatedWave['gates'],

@@ -1,6 +1,6 @@
 /**
- * Mutants: deliberate faults of the operator, by which a test shows that the judges report them. The operator's code is changed as it is
- * loaded, so that each fault can be switched on; its files stay as they are.
+ * Mutants: deliberate faults of the operator, by which a test shows that the judges report them. The operator's code is changed
+ * as it is loaded, so that each fault can be switched on; its files stay as they are.
  */
 import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
@@ -32,7 +32,10 @@ export function switchOn(name: string | undefined): void {
   (globalThis as Record<string, unknown>)[SWITCH] = name;
 }
 
-/** Puts the faults into all modules that this thread loads from now on, switched off. @throws if a file lacks what an edit replaces */
+/**
+ * Puts the faults into all modules that this thread loads from now on, switched off. @throws if a file lacks what an edit
+ * replaces
+ */
 export function install(mutants: readonly Mutant[]): void {
   const edits = mutants.flatMap(({ name, edits: own }) => own.map((edit) => ({ name, ...edit })));
   const sources = new Map(

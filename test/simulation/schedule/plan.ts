@@ -31,8 +31,9 @@ import { withGates, withRollouts } from './rollouts.ts';
 
 /**
  * The version of the generator. Version 1 has no rollouts, exceptions and clocks of their own; version 2 has no queries of
- * gates, and gates always see; version 3 has no network engines; before version 6, queries hardly break in the middle of a wave;
- * before version 7, there are no guards; before version 8, there is no mesh, and neither rollouts nor exceptions are beside engines.
+ * gates, and gates always see; version 3 has no network engines; before version 6, queries hardly break in the middle of a
+ * wave; before version 7, there are no guards; before version 8, there is no mesh, and neither rollouts nor exceptions are
+ * beside engines.
  */
 export const GENERATOR = 8;
 
@@ -99,8 +100,8 @@ export function planOf(seed: number, generator = GENERATOR): Plan {
 }
 
 /**
- * A quarter of the seeds has what a network engine carries; since version 7 half of them with guards, and since version 8 most of them
- * with rollouts or exceptions.
+ * A quarter of the seeds has what a network engine carries; since version 7 half of them with guards, and since version 8 most
+ * of them with rollouts or exceptions.
  */
 function withEngines(plan: Plan, nextId: () => number): Plan {
   const { seed, generator } = plan;

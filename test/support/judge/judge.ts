@@ -26,16 +26,16 @@ import { byKey } from '../../../src/util/order.ts';
  */
 export interface LayeredPolicy extends NetworkPolicy {
   /**
-   * `extension`: it isolates no pod. `guard`: it denies what it does not allow, whatever NetworkPolicies say. `overlay`: the pods
-   * that it isolates are restricted to what overlays allow together. `strict`: it restricts them to what it allows alone. Absent: as a
-   * NetworkPolicy.
+   * `extension`: it isolates no pod. `guard`: it denies what it does not allow, whatever NetworkPolicies say. `overlay`: the
+   * pods that it isolates are restricted to what overlays allow together. `strict`: it restricts them to what it allows alone.
+   * Absent: as a NetworkPolicy.
    */
   readonly layer?: 'extension' | 'guard' | 'overlay' | 'strict';
   /** The priority of a guard: the lowest number decides about a pod. */
   readonly priority?: number;
   /**
-   * The port by which the policy knows a connection that a tunnel carries: that of the `tunnel`, the `destination` behind it, or
-   * `either`, which is what an intent means. Absent: that of the destination for overlays, and else that of the tunnel.
+   * The port by which the policy knows a connection that a tunnel carries: that of the `tunnel`, the `destination` behind it,
+   * or `either`, which is what an intent means. Absent: that of the destination for overlays, and else that of the tunnel.
    */
   readonly sees?: PortSeen;
 }

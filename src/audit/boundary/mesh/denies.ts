@@ -62,7 +62,10 @@ interface Search {
   readonly context: AuditContext;
 }
 
-/** Flows to the ports of pods that rules of profiles allow at both ends, and that the rule denies: one more than are named at most. */
+/**
+ * Flows to the ports of pods that rules of profiles allow at both ends, and that the rule denies: one more than are named at
+ * most.
+ */
 function cutFlows({ subject, peers, ports }: EngineRule, search: Search): string[] {
   const { context, evaluator } = search;
   const candidate = (pod: AuditPod): Candidate => ({ pod, namespaceLabels: context.labelsOf(pod.namespace) });

@@ -11,7 +11,10 @@ function namespacesOf(source: Raw): string[] {
   return [...textsOf(source['namespaces']).filter((text) => !text.includes('*')), ...ofPrincipals];
 }
 
-/** Sources of other clusters and trust domains have namespaces that this cluster lacks: only a rule none of whose sources exists is reported. */
+/**
+ * Sources of other clusters and trust domains have namespaces that this cluster lacks: only a rule none of whose sources exists
+ * is reported.
+ */
 export const meshPolicySourceUnknown: Check = {
   id: 'mesh-policy-source-unknown',
   title: 'Every rule of an AuthorizationPolicy names a namespace that exists',

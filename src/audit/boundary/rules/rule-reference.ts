@@ -1,4 +1,7 @@
-/** Names the rule of a policy for a finding: its field in a foreign policy, or the rule of a profile or exception behind an own one. */
+/**
+ * Names the rule of a policy for a finding: its field in a foreign policy, or the rule of a profile or exception behind an own
+ * one.
+ */
 import { EXCEPTION_KIND } from '../../../api/names.ts';
 import type { NetworkPolicy, PolicyType } from '../../../api/network-policy.ts';
 import { WEBHOOK_RULE } from '../../../policy/baseline.ts';

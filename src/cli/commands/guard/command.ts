@@ -135,8 +135,8 @@ interface Changes {
 }
 
 /**
- * The flows that guards change, and those that pass although they deny them; nothing, after a warning, if they are too many to compare.
- * NetworkPolicies are asked after every guard.
+ * The flows that guards change, and those that pass although they deny them; nothing, after a warning, if they are too many to
+ * compare. NetworkPolicies are asked after every guard.
  */
 function changesIn(
   { guards, all }: { readonly guards: readonly SnapshotGuard[]; readonly all: readonly SnapshotGuard[] },

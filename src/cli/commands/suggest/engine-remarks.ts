@@ -1,4 +1,7 @@
-/** Remarks on a proposed profile where a network engine or a mesh decides about its flows in another way than by addresses and ports. Pure. */
+/**
+ * Remarks on a proposed profile where a network engine or a mesh decides about its flows in another way than by addresses and
+ * ports. Pure.
+ */
 import { AMBIENT } from '../../../engines/istio/mesh-config.ts';
 import { usesCilium } from '../../../engines/layers/kinds.ts';
 import type { ProposedConnection } from '../../../flows/suggestion/connections.ts';

@@ -12,8 +12,8 @@ export interface RuleName {
   /** The profile, or the foreign policy: a NetworkPolicy by its namespace and name, another kind with the kind before. */
   readonly owner: string;
   /**
-   * The rule's name, as in `connection web-to-cart`, `rule from-web`, `baseline.dns`; of a foreign policy, `ingress rule 1`, or the field
-   * of another kind.
+   * The rule's name, as in `connection web-to-cart`, `rule from-web`, `baseline.dns`; of a foreign policy, `ingress rule 1`, or
+   * the field of another kind.
    */
   readonly rule: string;
 }
@@ -54,7 +54,10 @@ export class LayerUsage {
     );
   }
 
-  /** Undefined for a rule that is none of its own: those of guards and overlays stand for NetworkPolicies, and others for whole objects. */
+  /**
+   * Undefined for a rule that is none of its own: those of guards and overlays stand for NetworkPolicies, and others for whole
+   * objects.
+   */
   #nameOf({ object, field, unknown }: LayerRule): RuleName | undefined {
     if (field === '') return undefined;
     const origin = this.#layers.originOf(object);

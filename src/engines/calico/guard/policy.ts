@@ -9,8 +9,8 @@ export const KIND = 'GlobalNetworkPolicy';
 export const STAGED_KIND = 'StagedGlobalNetworkPolicy';
 
 /**
- * The tier of guards, a part of config/engines/calico-guard. It comes before the tiers of other policies, and a flow that it does
- * not decide about goes on to them.
+ * The tier of guards, a part of config/engines/calico-guard. It comes before the tiers of other policies, and a flow that it
+ * does not decide about goes on to them.
  */
 export const TIER = 'segmentation';
 

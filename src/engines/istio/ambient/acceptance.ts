@@ -2,8 +2,8 @@
 import type { KubeObject } from '../../../api/meta.ts';
 
 /**
- * istiod's condition about policies for pods without sidecars. Istio 1.24 was the first to write it, and 1.25 the first to write the
- * generation that it is about: without that, it may be about an earlier form of the object.
+ * istiod's condition about policies for pods without sidecars. Istio 1.24 was the first to write it, and 1.25 the first to
+ * write the generation that it is about: without that, it may be about an earlier form of the object.
  */
 export const ACCEPTED = 'ZtunnelAccepted';
 const SINCE = 'Istio 1.25';

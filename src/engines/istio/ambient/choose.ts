@@ -2,7 +2,8 @@
  * Chooses which wanted passages the entrances and permits of a namespace can stand for, and in which order. Pure.
  *
  * A mesh tells pods by namespace and ServiceAccount, and a NetworkPolicy by labels. Two wanted passages exclude each other if
- * pods of the one would get ports of the other. Then the one that passes already stays, or the first, and the other is left out.
+ * pods of the one would get ports of the other. Then the one that passes already stays, or the first, and the other is left
+ * out.
  *
  * While the objects change from the observed to the chosen ones, at each moment
  *   I1 never wider: what passes is wanted, or passed before;
@@ -167,8 +168,8 @@ interface FirstPermits extends Pick<Choice, 'unpermitted'> {
 const NO_PERMITS: FirstPermits = { permits: [], unpermitted: undefined };
 
 /**
- * The permits for connections that pass while nothing restricts, and that are of rules which are left out: when an overlay begins,
- * it would cut them. A permit for all that passes by the same entrance stands for what can't be said.
+ * The permits for connections that pass while nothing restricts, and that are of rules which are left out: when an overlay
+ * begins, it would cut them. A permit for all that passes by the same entrance stands for what can't be said.
  */
 function firstPermits(
   leftOut: readonly LeftOut[],
@@ -189,8 +190,8 @@ function firstPermits(
 }
 
 /**
- * The entrances that may stand for a passage that is left out: they stay, also if the rule that opened them does so no more. A cover
- * is open to everyone, so that only its part in the passage stays.
+ * The entrances that may stand for a passage that is left out: they stay, also if the rule that opened them does so no more. A
+ * cover is open to everyone, so that only its part in the passage stays.
  */
 function heldEntrances(
   leftOut: readonly LeftOut[],
@@ -261,7 +262,10 @@ function withoutConflicts(
   }
 }
 
-/** True if the connections from each namespace that the wanted passage means are within `allowed`: a permit names these one by one. */
+/**
+ * True if the connections from each namespace that the wanted passage means are within `allowed`: a permit names these one by
+ * one.
+ */
 function passesBy(wanted: WantedPassage, allowed: readonly Passage[], labelsOf: LabelsOf): boolean {
   return through(wanted, wanted.permit).every((each) => isWithin(each, allowed, labelsOf));
 }

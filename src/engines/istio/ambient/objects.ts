@@ -1,6 +1,6 @@
 /**
- * The objects of passages: entrances are NetworkPolicies on the tunnel's port, and permits are AuthorizationPolicies. One of each
- * for a profile and a podSelector, under the same name. Read back, they are the state that a plan begins with. Pure.
+ * The objects of passages: entrances are NetworkPolicies on the tunnel's port, and permits are AuthorizationPolicies. One of
+ * each for a profile and a podSelector, under the same name. Read back, they are the state that a plan begins with. Pure.
  */
 import type { KubeObject, LabelSelector, ObjectMeta } from '../../../api/meta.ts';
 import {

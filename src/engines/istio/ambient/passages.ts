@@ -1,9 +1,9 @@
 /**
  * Connections through the tunnel of a mesh without sidecars, as sets. Pure.
  *
- * All connections between pods of such a mesh arrive on one port. A NetworkPolicy tells by labels which pods reach that port, and
- * an AuthorizationPolicy by identities which of them reach which port through it. A connection passes if both allow it. So what
- * passes is made of the passages through each pair of an entrance and a permit.
+ * All connections between pods of such a mesh arrive on one port. A NetworkPolicy tells by labels which pods reach that port,
+ * and an AuthorizationPolicy by identities which of them reach which port through it. A connection passes if both allow it. So
+ * what passes is made of the passages through each pair of an entrance and a permit.
  */
 import type { LabelSelector, StringMap } from '../../../api/meta.ts';
 import { LABEL_NAMESPACE_NAME, LABEL_SERVICE_ACCOUNT } from '../../../api/names.ts';

@@ -130,8 +130,8 @@ function hasWaypoint({ labels }: NamespaceFacts): boolean {
 }
 
 /**
- * True if the overlay may begin in a namespace that is isolated already, or in which nothing is left out that would be cut: neither
- * rules that can't be said, nor peers that were never resolved.
+ * True if the overlay may begin in a namespace that is isolated already, or in which nothing is left out that would be cut:
+ * neither rules that can't be said, nor peers that were never resolved.
  */
 function mayBegin({ policies, profiles }: TunnelInput, leavesOut: boolean): boolean {
   return (

@@ -103,8 +103,8 @@ function rulesIn({ policies, ...profile }: ProfilePolicies) {
 }
 
 /**
- * The entrances of observed policies by rules that open the tunnel's port by themselves. Those of other owners are left out: what
- * their policies allow is theirs.
+ * The entrances of observed policies by rules that open the tunnel's port by themselves. Those of other owners are left out:
+ * what their policies allow is theirs.
  */
 export function openRulesOf(
   observed: readonly NetworkPolicy[],

@@ -417,7 +417,10 @@ describe('the tunnel of a mesh without sidecars', () => {
   });
   type Edit = typeof edit extends fc.Arbitrary<infer T> ? T : never;
   let opened = 0;
-  /** Carries out the edits, the first write by write until the operator is killed. Each state is compared with the one before the edit. */
+  /**
+   * Carries out the edits, the first write by write until the operator is killed. Each state is compared with the one before
+   * the edit.
+   */
   const judge = (namespace: AmbientNamespace, edits: readonly Edit[]) => {
     for (const { made, kill, isAccepted } of edits) {
       const profiles = [made];

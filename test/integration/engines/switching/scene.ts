@@ -20,8 +20,8 @@ export interface SceneKind {
   /** The version that the operator writes. */
   readonly version: string;
   /**
-   * A field that the operator writes, as the names that lead to it from `spec`, past lists: an older definition lacks it. Absent if the
-   * definition is not to change, as objects of another kind would change with it.
+   * A field that the operator writes, as the names that lead to it from `spec`, past lists: an older definition lacks it.
+   * Absent if the definition is not to change, as objects of another kind would change with it.
    */
   readonly lacking?: readonly string[];
   /** A change of this definition alone. */

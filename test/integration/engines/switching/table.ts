@@ -1,6 +1,6 @@
 /**
- * Each network engine and mesh whose own kinds the operator writes, and each change of it beneath a running operator. At no step
- * does the operator change a NetworkPolicy, touch an object of somebody else, or write one that allows more than is meant.
+ * Each network engine and mesh whose own kinds the operator writes, and each change of it beneath a running operator. At no
+ * step does the operator change a NetworkPolicy, touch an object of somebody else, or write one that allows more than is meant.
  */
 import assert from 'node:assert/strict';
 import { goIsThere, skippedWithoutGo } from '../../../env/tooling/go-tool.ts';

@@ -1,6 +1,6 @@
 /**
- * The tunnel of ambient mode, judged by istiod: it accepts what is written for generated profiles, and what it tells each ztunnel
- * lets the same connections pass as the model of test/engines/istio, with which the plans are tested.
+ * The tunnel of ambient mode, judged by istiod: it accepts what is written for generated profiles, and what it tells each
+ * ztunnel lets the same connections pass as the model of test/engines/istio, with which the plans are tested.
  */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';

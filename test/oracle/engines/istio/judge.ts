@@ -1,6 +1,6 @@
 /**
- * A sidecar with real parts: istiod reads AuthorizationPolicies and PeerAuthentications from an API server and configures Envoy,
- * through which clients connect with certificates of their own, or in plaintext.
+ * A sidecar with real parts: istiod reads AuthorizationPolicies and PeerAuthentications from an API server and configures
+ * Envoy, through which clients connect with certificates of their own, or in plaintext.
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';

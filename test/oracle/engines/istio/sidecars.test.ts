@@ -1,6 +1,6 @@
 /**
- * The overlay of identities, judged by Istio's own programs: istioctl validates what is written; and istiod and Envoy decide about
- * connections with the right identity, a wrong one and none, as test/engines/istio/model.ts says they do.
+ * The overlay of identities, judged by Istio's own programs: istioctl validates what is written; and istiod and Envoy decide
+ * about connections with the right identity, a wrong one and none, as test/engines/istio/model.ts says they do.
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';

@@ -1,9 +1,9 @@
 /**
  * The guards that an intent means for the flows of a namespace. Pure.
  *
- * A guard is compiled from the inputs of all namespaces, and an intent has those of one: its guard is the same whatever the others
- * are, or lies between two bounds. `least` passes what the guard has to pass by the inputs of the intent alone, `most` what it may
- * pass by all inputs of the round. Both are equal if the other namespaces have nothing of their own.
+ * A guard is compiled from the inputs of all namespaces, and an intent has those of one: its guard is the same whatever the
+ * others are, or lies between two bounds. `least` passes what the guard has to pass by the inputs of the intent alone, `most`
+ * what it may pass by all inputs of the round. Both are equal if the other namespaces have nothing of their own.
  */
 import { LABEL_PROFILE } from '../../../../src/api/names.ts';
 import type { NetworkPolicy, PolicyType } from '../../../../src/api/network-policy.ts';
@@ -68,8 +68,8 @@ function leastGuard(profile: SegmentationProfile, scope: GuardScope, context: Bo
 }
 
 /**
- * The guard with all that it may pass. A direction with unresolved peers keeps what it passed before, whatever that was: it is as wide as
- * every guard that the profile had, or open if it had none.
+ * The guard with all that it may pass. A direction with unresolved peers keeps what it passed before, whatever that was: it is
+ * as wide as every guard that the profile had, or open if it had none.
  */
 function mostGuard(profile: SegmentationProfile, scope: GuardScope, context: BoundContext): LayeredPolicy[] {
   const found = compiledEffect(profile, scope, context);

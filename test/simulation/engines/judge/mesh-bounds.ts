@@ -1,9 +1,9 @@
 /**
- * The part of a mesh in what an intent means for the flows of a namespace: its overlay of identities and its mutual TLS. Reads the
- * model only.
+ * The part of a mesh in what an intent means for the flows of a namespace: its overlay of identities and its mutual TLS. Reads
+ * the model only.
  *
- * `least` lets pass what the overlay has to, `most` what it may. They differ by what the operator need not know: which namespaces are in
- * the mesh (it looks again after a while), and the mesh itself, without which nothing is changed.
+ * `least` lets pass what the overlay has to, `most` what it may. They differ by what the operator need not know: which
+ * namespaces are in the mesh (it looks again after a while), and the mesh itself, without which nothing is changed.
  */
 import { LABEL_PROFILE } from '../../../../src/api/names.ts';
 import type { NetworkPolicy } from '../../../../src/api/network-policy.ts';
@@ -116,8 +116,8 @@ export class MeshJudge {
   }
 
   /**
-   * A policy of an intent as it has to take effect. Of rules for egress that name ports, the tunnel carries none: only the destination
-   * tells ports apart. So these are held to what they open by themselves.
+   * A policy of an intent as it has to take effect. Of rules for egress that name ports, the tunnel carries none: only the
+   * destination tells ports apart. So these are held to what they open by themselves.
    */
   atLeast(combination: Combination, context: MeshBoundsContext): (policy: LayeredPolicy) => LayeredPolicy {
     const carried = carriedProfiles(combination, context);
@@ -194,9 +194,10 @@ export class MeshJudge {
 }
 
 /**
- * The profiles whose rules for ingress the tunnel has to carry if it did before. Of a profile that does not ask for it, the tunnel carries
- * what its NetworkPolicies open by themselves. Nor has it to carry rules that it may be unable to, which are reported and closed: where
- * another profile begins to isolate pods that were open, and where somebody else's policy has opened the tunnel to more than it permits.
+ * The profiles whose rules for ingress the tunnel has to carry if it did before. Of a profile that does not ask for it, the
+ * tunnel carries what its NetworkPolicies open by themselves. Nor has it to carry rules that it may be unable to, which are
+ * reported and closed: where another profile begins to isolate pods that were open, and where somebody else's policy has opened
+ * the tunnel to more than it permits.
  */
 function carriedProfiles(combination: Combination, { place, known }: MeshBoundsContext): ReadonlySet<string> {
   const enforced = overlaying(combination, place.name);
@@ -208,8 +209,8 @@ function carriedProfiles(combination: Combination, { place, known }: MeshBoundsC
 }
 
 /**
- * In ambient mode, an overlay has to let pass what own rules mean that the tunnel carries, and not what somebody else's do. It may let pass
- * everything: that NetworkPolicies and it together let pass no more than what rules mean is judged by these.
+ * In ambient mode, an overlay has to let pass what own rules mean that the tunnel carries, and not what somebody else's do. It
+ * may let pass everything: that NetworkPolicies and it together let pass no more than what rules mean is judged by these.
  */
 function tunnelled(combination: Combination, context: MeshBoundsContext): MeshBounds {
   const { place, own } = context;

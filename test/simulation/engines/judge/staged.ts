@@ -10,8 +10,8 @@ import { CALICO_STAGED, CALICO_STAGED_POLICY, type Stored } from '../../server/k
 import type { NamespaceState, OwnerOf } from '../references.ts';
 
 /**
- * Describes staged policies that are not those which Enforce would write; undefined if all are. A direction with a peer that was never
- * resolved may be left out.
+ * Describes staged policies that are not those which Enforce would write; undefined if all are. A direction with a peer that
+ * was never resolved may be left out.
  */
 export function unmetStaged(
   combination: Combination,

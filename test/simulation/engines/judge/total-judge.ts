@@ -1,7 +1,7 @@
 /**
  * Judges all that decides about the flows of a namespace together, at every revision:
- * *allowed = not guard denies and (not isolated or base or extensions) and overlay*. It is never wider than what the states before
- * and the intents since allow, and never cuts what all of them allow (I1, I2).
+ * *allowed = not guard denies and (not isolated or base or extensions) and overlay*. It is never wider than what the states
+ * before and the intents since allow, and never cuts what all of them allow (I1, I2).
  */
 import type { NetworkPolicy } from '../../../../src/api/network-policy.ts';
 import type { EngineSetting, GuardKind } from '../../../../src/engines/engine.ts';
@@ -235,8 +235,8 @@ export class TotalJudge {
   }
 
   /**
-   * Describes connections through the tunnel that pass, and are not meant, or the reverse. It is for a namespace whose rules can all be
-   * carried, and that has no policies of somebody else.
+   * Describes connections through the tunnel that pass, and are not meant, or the reverse. It is for a namespace whose rules
+   * can all be carried, and that has no policies of somebody else.
    */
   unmetPassages(namespace: string): string | undefined {
     const { observed, inputs } = this.#recorder;
@@ -287,8 +287,8 @@ export class TotalJudge {
   }
 
   /**
-   * True if a profile asks for strict mutual TLS in a namespace that has none, so that its condition has to say why: most often, a rule has a
-   * peer that strict mutual TLS would cut.
+   * True if a profile asks for strict mutual TLS in a namespace that has none, so that its condition has to say why: most
+   * often, a rule has a peer that strict mutual TLS would cut.
    */
   lacksStrict(profile: string): boolean {
     if (this.#mesh === undefined || !isFound(this.#storage)) return false;
@@ -325,8 +325,8 @@ export class TotalJudge {
   }
 
   /**
-   * True if all profiles as they were in this round have a rule for the extension, or an unresolved peer whose rule it has, and its
-   * direction is isolated: where it is postponed, the extension allows nothing that is not open. A cover isolates nothing.
+   * True if all profiles as they were in this round have a rule for the extension, or an unresolved peer whose rule it has, and
+   * its direction is isolated: where it is postponed, the extension allows nothing that is not open. A cover isolates nothing.
    */
   #isWanted(kind: Kind, object: Stored): boolean {
     const { name, namespace = '' } = object.metadata;
@@ -486,8 +486,8 @@ export class TotalJudge {
   }
 
   /**
-   * The objects once the combination is enforced. Where no engine carries extensions by it, those stay that somebody else than the
-   * operator has left, or that the operator wrote for the same intent before it learned of that.
+   * The objects once the combination is enforced. Where no engine carries extensions by it, those stay that somebody else than
+   * the operator has left, or that the operator wrote for the same intent before it learned of that.
    */
   #objectsBy(
     namespace: string,
@@ -544,8 +544,8 @@ export class TotalJudge {
   }
 
   /**
-   * A profile may be gone by now that still owned objects in an earlier state, and somebody may have removed their labels since: the
-   * process that has written them knows them by their uids.
+   * A profile may be gone by now that still owned objects in an earlier state, and somebody may have removed their labels
+   * since: the process that has written them knows them by their uids.
    */
   readonly #formerOwnerOf: OwnerOf = (object) =>
     this.#recorder.observed.ownerOf(object as NetworkPolicy) ?? this.#created.get(object.metadata.uid ?? '');
@@ -602,8 +602,8 @@ export class TotalJudge {
   }
 
   /**
-   * A guard and an overlay are loosened each in its own time: meanwhile somebody else's policy may open a flow that the one denied and the
-   * other is to deny. So beside guards, overlays count for nothing in what may pass.
+   * A guard and an overlay are loosened each in its own time: meanwhile somebody else's policy may open a flow that the one
+   * denied and the other is to deny. So beside guards, overlays count for nothing in what may pass.
    */
   #knownTotals(namespace: string, state: KnownState): (readonly LayeredPolicy[])[] {
     const total = this.#total(namespace, state);
