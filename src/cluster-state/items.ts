@@ -64,6 +64,8 @@ export interface PolicyItem extends Item {
   readonly profile: string | undefined;
   /** The uids of the profiles and exceptions that own it by ownerReference. */
   readonly ownerUids: readonly string[];
+  /** True if an exception is among these. */
+  readonly hasExceptionOwner: boolean;
   /** The fingerprint of spec and own metadata; undefined for a policy that neither is nor was an own one. */
   readonly fingerprint: string | undefined;
   /** True for the default-deny of a profile that has postponed one of its directions. */
@@ -123,7 +125,7 @@ export function projectPolicy(
 
 type Facts = Pick<
   PolicyContent,
-  'profile' | 'ownerUids' | 'fingerprint' | 'isPartial' | 'reliesOn' | 'selectsAccount'
+  'profile' | 'ownerUids' | 'hasExceptionOwner' | 'fingerprint' | 'isPartial' | 'reliesOn' | 'selectsAccount'
 >;
 
 /** There is one for each policy of the cluster: what equal policies have in common is not repeated in each. */
@@ -143,8 +145,7 @@ class CachedPolicy implements PolicyItem {
     this.resourceVersion = identity.resourceVersion;
     this.peerScopes = peerScopes;
     this.content = isKept ? content : undefined;
-    const { profile, ownerUids, fingerprint, isPartial, reliesOn, selectsAccount } = content;
-    this.#facts = isKept ? content : { profile, ownerUids, fingerprint, isPartial, reliesOn, selectsAccount };
+    this.#facts = isKept ? content : factsOf(content);
   }
 
   get key(): string {
@@ -159,6 +160,10 @@ class CachedPolicy implements PolicyItem {
     return this.#facts.ownerUids;
   }
 
+  get hasExceptionOwner(): boolean {
+    return this.#facts.hasExceptionOwner;
+  }
+
   get fingerprint(): string | undefined {
     return this.#facts.fingerprint;
   }
@@ -171,6 +176,11 @@ class CachedPolicy implements PolicyItem {
     const { reliesOn, selectsAccount } = this.#facts;
     return selectsAccount ? [...new Set([...reliesOn, this.namespace])].sort() : reliesOn;
   }
+}
+
+function factsOf(content: PolicyContent): Facts {
+  const { profile, ownerUids, hasExceptionOwner, fingerprint, isPartial, reliesOn, selectsAccount } = content;
+  return { profile, ownerUids, hasExceptionOwner, fingerprint, isPartial, reliesOn, selectsAccount };
 }
 
 /** The exception that an own policy was written for; undefined for other policies, and if its content is not cached. */

@@ -133,15 +133,18 @@ export class ClusterState {
    * @param filter only namespaces for which it is true
    */
   namespacesWithPoliciesOf(profile: string, filter: (namespace: string) => boolean = () => true): string[] {
-    const uid = this.profiles.get(profile)?.uid;
-    const byName = this.#marked.get(nameMark(profile));
+    const { uid, byName, byUid, ofExceptions } = this.#marksOf(profile);
     const found: string[] = [];
     // Called often, over all namespaces: nothing is copied.
     for (const namespace of byName?.keys() ?? [])
       if (filter(namespace) && (uid === undefined || this.#hasPolicyOf(profile, namespace)))
         found.push(namespace);
-    for (const namespace of (uid !== undefined && this.#marked.get(uidMark(uid))?.keys()) || []) {
+    for (const namespace of byUid?.keys() ?? []) {
       const isNew = byName?.has(namespace) !== true;
+      if (isNew && filter(namespace) && this.#hasPolicyOf(profile, namespace)) found.push(namespace);
+    }
+    for (const namespace of ofExceptions?.keys() ?? []) {
+      const isNew = byName?.has(namespace) !== true && byUid?.has(namespace) !== true;
       if (isNew && filter(namespace) && this.#hasPolicyOf(profile, namespace)) found.push(namespace);
     }
     return found;
@@ -149,12 +152,21 @@ export class ClusterState {
 
   /** A test if a namespace has policies of this profile: the same as `namespacesWithPoliciesOf`, for a pass over all namespaces. */
   policiesOf(profile: string): (namespace: string) => boolean {
+    const { uid, byName, byUid, ofExceptions } = this.#marksOf(profile);
+    return (namespace) =>
+      (byName?.has(namespace) === true ||
+        byUid?.has(namespace) === true ||
+        ofExceptions?.has(namespace) === true) &&
+      (uid === undefined || this.#hasPolicyOf(profile, namespace));
+  }
+
+  /** Where there may be policies of the profile: how many each namespace has of each kind. */
+  #marksOf(profile: string) {
     const uid = this.profiles.get(profile)?.uid;
     const byName = this.#marked.get(nameMark(profile));
-    const byUid = uid === undefined ? undefined : this.#marked.get(uidMark(uid));
-    return (namespace) =>
-      (byName?.has(namespace) === true || byUid?.has(namespace) === true) &&
-      (uid === undefined || this.#hasPolicyOf(profile, namespace));
+    if (uid === undefined) return { byName };
+    const ofExceptions = this.#marked.get(EXCEPTION_MARK);
+    return { uid, byName, byUid: this.#marked.get(uidMark(uid)), ofExceptions };
   }
 
   #hasPolicyOf(profile: string, namespace: string): boolean {
@@ -176,7 +188,9 @@ export class ClusterState {
 
   /** Counts by the marks on the policy, not by its owner, which changes with the profiles that are known. */
   #count(item: PolicyItem, by: 1 | -1): void {
-    const { namespace, profile, ownerUids } = item;
+    const { namespace, profile, ownerUids, hasExceptionOwner } = item;
+    // Their profile is told by the exception, which may not be known yet.
+    if (hasExceptionOwner) this.#countMark(EXCEPTION_MARK, namespace, by);
     if (profile !== undefined) this.#countMark(nameMark(profile), namespace, by);
     const stripped = this.#stripped.get(item.uid);
     if (stripped !== undefined && stripped !== profile) this.#countMark(nameMark(stripped), namespace, by);
@@ -202,3 +216,5 @@ export function isWritten({ relation }: InForce): boolean {
 /** Names and uids of profiles have no slash. */
 const nameMark = (name: string) => `name/${name}`;
 const uidMark = (uid: string) => `uid/${uid}`;
+/** The mark of policies of exceptions. */
+const EXCEPTION_MARK = 'exception';

@@ -29,6 +29,7 @@ const policyItem = (extra: Partial<PolicyItem> = {}): PolicyItem => ({
   resourceVersion: '1',
   profile: undefined,
   ownerUids: [],
+  hasExceptionOwner: false,
   fingerprint: undefined,
   peerScopes: 0,
   reliesOn: [],
@@ -216,7 +217,7 @@ describe('namespaces with policies of a profile', () => {
         name: fc.constantFrom('x', 'y'),
         anew: fc.boolean(),
         profile: fc.constantFrom(undefined, ...NAMES, 'typo'),
-        owners: fc.subarray(['p-1', 'p-2', 'q-1']),
+        owners: fc.subarray(['p-1', 'p-2', 'q-1', 'exception-of-p']),
       }),
     },
     {
@@ -247,6 +248,9 @@ describe('namespaces with policies of a profile', () => {
     fc.assert(
       fc.property(fc.array(event, { maxLength: 30 }), (events) => {
         const clusterState = new ClusterState([]);
+        clusterState.exceptions = {
+          grantedBy: (uid) => (uid === 'exception-of-p' ? 'p' : undefined),
+        };
         let revision = 1;
         for (const each of events) {
           const resourceVersion = String((revision += 1));
@@ -263,6 +267,7 @@ describe('namespaces with policies of a profile', () => {
                 resourceVersion,
                 profile: each.profile,
                 ownerUids: each.owners,
+                hasExceptionOwner: each.owners.includes('exception-of-p'),
               }),
             );
           } else if (each.type === 'remove') {

@@ -14,7 +14,7 @@ import {
 import type { NetworkPolicy, NetworkPolicySpec } from '../../api/network-policy.ts';
 import { reliedOn, selectsAccount } from '../../policy/admission/accounts.ts';
 import { type PeerScopes, peerScopesOf } from '../../policy/admission/widening.ts';
-import { fingerprint, isOwnReference } from '../../policy/semantics/normalize.ts';
+import { fingerprint, isExceptionReference, isOwnReference } from '../../policy/semantics/normalize.ts';
 
 export interface PolicyContent {
   readonly labels?: StringMap;
@@ -28,6 +28,8 @@ export interface PolicyContent {
   readonly profile: string | undefined;
   /** The uids of the profiles and exceptions that own it by ownerReference. */
   readonly ownerUids: readonly string[];
+  /** True if an exception is among these. */
+  readonly hasExceptionOwner: boolean;
   /** Other namespaces in which it relies on the label that names the ServiceAccount of a pod. */
   readonly reliesOn: readonly string[];
   /** True if it also relies on that label in its own namespace. */
@@ -122,6 +124,7 @@ function contentOf(policy: NetworkPolicy, managers: readonly string[]): PolicyCo
     spec: policy.spec,
     profile,
     ownerUids,
+    hasExceptionOwner: (ownerReferences ?? []).some(isExceptionReference),
     reliesOn: reliedOn(policy),
     selectsAccount: selectsAccount(policy.spec),
     fingerprint: profile !== undefined || ownerUids.length > 0 ? fingerprint(policy) : undefined,

@@ -172,10 +172,12 @@ export function isProfileReference(reference: { apiVersion: string; kind: string
 
 /** True if an ownerReference names a SegmentationProfile or SegmentationException: the operator sets these. */
 export function isOwnReference(reference: { apiVersion: string; kind: string }): boolean {
-  return (
-    isProfileReference(reference) ||
-    (reference.kind === EXCEPTION_KIND && reference.apiVersion.startsWith(`${GROUP}/`))
-  );
+  return isProfileReference(reference) || isExceptionReference(reference);
+}
+
+/** True if an ownerReference names a SegmentationException. */
+export function isExceptionReference(reference: { apiVersion: string; kind: string }): boolean {
+  return reference.kind === EXCEPTION_KIND && reference.apiVersion.startsWith(`${GROUP}/`);
 }
 
 /** Equal for peers of the same meaning. An absent namespaceSelector and `{}` differ. */
