@@ -35,7 +35,7 @@ const REGRESSIONS: Readonly<Record<number, readonly number[]>> = {
     299, 354, 362, 560, 516_000_047, 516_000_227, 517_000_484, 517_000_429, 142_543_653, 471_898_352,
     1_000_596_897, 1_000_596_918, 1_000_596_978, 1_000_597_029,
   ],
-  9: [720_000_015, 720_000_020, 720_000_032, 246_363_997],
+  9: [720_000_015, 720_000_020, 720_000_032, 246_363_997, 750_000_054],
 };
 const REGRESSION_PLANS = Object.entries(REGRESSIONS).flatMap(([generator, seeds]) =>
   seeds.map((seed) => planOf(seed, Number(generator))),

@@ -707,15 +707,13 @@ function objectsIn({ objects, pushed }: NamespaceState, { name, isAmbient }: Pla
   ];
 }
 
-/** True if both differ in nothing but status. */
+/** True if both differ in nothing but status. Under an older definition, a write of the status removes fields of the spec. */
 function isSameForm(object: Stored, previous: Stored | undefined): boolean {
-  const { metadata } = object;
-  const { labels, annotations, ownerReferences, generation } = previous?.metadata ?? {};
-  return (
-    metadata.generation === generation &&
-    canonicalJSON([metadata.labels, metadata.annotations, metadata.ownerReferences]) ===
-      canonicalJSON([labels, annotations, ownerReferences])
-  );
+  const formOf = ({ metadata, ...rest }: Stored) => {
+    const { labels, annotations, ownerReferences, generation } = metadata;
+    return canonicalJSON([labels, annotations, ownerReferences, generation, rest['spec']]);
+  };
+  return previous !== undefined && formOf(object) === formOf(previous);
 }
 
 /** A policy of an intent means the ports that it names, also where a tunnel carries connections to them. Guards do not know these. */
