@@ -2,7 +2,7 @@
  * The policies that open the port by which a mesh without sidecars carries all connections. They depend on the mesh and on all
  * policies of the namespace, so that the compiler of a profile makes none of them. Pure.
  */
-import { LABEL_EXCEPTION, LABEL_PROFILE, LABEL_RULE } from '../api/names.ts';
+import { ANNOTATION_RULES, LABEL_EXCEPTION, LABEL_PROFILE, LABEL_ROLE, LABEL_RULE } from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import type { Compiled } from './compile.ts';
@@ -29,9 +29,17 @@ export type MeshTunnels = ReadonlyMap<string, ProfileTunnels>;
 
 export const NO_TUNNELS: MeshTunnels = new Map();
 
+/** A name that is too long has a digest in place of a part of it. */
+const TUNNEL_NAME = /\.baseline\.mesh\.tunnel(\.[0-9a-f]{10})?$/;
+
+/** True also where somebody has removed the labels, which closes nothing: it tells by its name or its notes. */
 export function isTunnel({ metadata }: Pick<NetworkPolicy, 'metadata'>): boolean {
-  const rule = metadata.labels?.[LABEL_RULE];
-  return rule === TUNNEL_RULE || rule?.startsWith(`${TUNNEL_RULE}.`) === true;
+  const { name, labels = {}, annotations = {} } = metadata;
+  const rule = labels[LABEL_RULE];
+  if (rule === TUNNEL_RULE || rule?.startsWith(`${TUNNEL_RULE}.`) || TUNNEL_NAME.test(name)) return true;
+  // Transition policies have the notes of all policies that they stand for.
+  const notes = labels[LABEL_ROLE] === undefined ? annotations[ANNOTATION_RULES] : undefined;
+  return notes?.includes(`"rule":"${TUNNEL_RULE}"`) === true;
 }
 
 /** The observed tunnels of exceptions that have other policies among the desired ones: they are in force. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { projectNamespace } from '../../src/cluster-state/items.ts';
 import { NO_MESH_SUPPORT } from '../../src/controller/mesh-support.ts';
 import { compile } from '../../src/policy/compile.ts';
+import { isTunnel } from '../../src/policy/tunnels.ts';
 import { facts, profile, SHOP } from './fixture.ts';
 
 const NAMESPACE = projectNamespace({ metadata: { name: 'shop', uid: 'n', resourceVersion: '1' } });
@@ -34,5 +35,22 @@ describe('policies of the tunnel of a mesh', () => {
 
   it('go with the profile that asked for them', () => {
     assert.equal(kept(profile({ baseline: { mesh: 'Allow' } })), undefined);
+  });
+
+  it('are told by their names once somebody has removed their labels', () => {
+    const isToldBy = (name: string) => isTunnel({ metadata: { name } });
+    assert.ok(isToldBy('segmented.ingress.baseline.mesh.tunnel'));
+    assert.ok(isToldBy('segmented.ingress.baseline.mesh.tunnel.03590b3361'));
+    assert.ok(isToldBy('segmented.exception.debug.ingress.baseline.mesh.tunnel'));
+    assert.ok(!isToldBy('segmented.ingress.baseline.mesh'));
+  });
+
+  it('are told by their notes if their names are too long besides, apart from transition policies', () => {
+    const annotations = { 'segmentation.dev/rules': '[{"rule":"baseline.mesh.tunnel"}]' };
+    const name = 'segmented.ingress-0123456789.base';
+    assert.ok(isTunnel({ metadata: { name, annotations } }));
+    assert.ok(
+      !isTunnel({ metadata: { name, annotations, labels: { 'segmentation.dev/role': 'transition' } } }),
+    );
   });
 });
