@@ -86,15 +86,16 @@ export class MeshDetection implements Capability, MeshSupport {
   isJudged(profile: SegmentationProfile): boolean {
     if (!dependsOnMesh(profile)) return true;
     if (this.#verdict === undefined) return false;
-    return !asksForOverlay(profile.spec.mesh) || this.#overlay.isKnown || !this.#isEnforced(profile);
+    return !asksForOverlay(profile.spec.mesh) || this.#overlay.isKnown || !this.#isAsked(profile);
   }
 
-  /** False for a profile without an overlay in any namespace, as under Audit: nobody may ever read the objects. */
-  #isEnforced(profile: SegmentationProfile): boolean {
+  /**
+   * False for a profile that has an overlay in no namespace, as under Audit, or while a rollout has a revision in force that asks
+   * for none: nobody may ever read the objects.
+   */
+  #isAsked({ metadata: { name } }: SegmentationProfile): boolean {
     const { clusterState } = this.#options;
-    return [...clusterState.namespaces.values()].some(
-      (namespace) => clusterState.inForce(profile, namespace).relation === 'enforce',
-    );
+    return [...clusterState.namespaces.values()].some((namespace) => this.#overlay.isAsked(name, namespace));
   }
 
   report(profile: SegmentationProfile): CapabilityReport | undefined {

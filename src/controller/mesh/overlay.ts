@@ -26,6 +26,7 @@ import type { Transport } from '../../kube/http/transport.ts';
 import { Resource } from '../../kube/resource.ts';
 import type { StoreChange } from '../../kube/watch/store.ts';
 import {
+  asksForOverlay,
   asksForTunnels,
   hasOverlay,
   type MeshConfiguration,
@@ -160,7 +161,9 @@ export class MeshOverlay {
 
   plan(namespace: NamespaceItem, wanted: () => DesiredOverlay): ExtensionWrites {
     const desired = wanted();
-    if (desired.profiles.length > 0) this.#namespaces.add(namespace.key);
+    const isAsked =
+      desired.profiles.length > 0 || [...desired.kept].some((name) => this.isAsked(name, namespace));
+    if (isAsked) this.#namespaces.add(namespace.key);
     else if (this.#kinds === undefined) return NOTHING_TO_WRITE;
     this.#watch();
     const first = this.#plan(namespace, desired);
@@ -182,6 +185,15 @@ export class MeshOverlay {
         if (this.#tunnels.fingerprint(namespace) !== before) this.#listener.onIntent(namespace.key);
       },
     };
+  }
+
+  /** True if the form of the profile that is in force in the namespace is enforced there, and asks for an overlay. */
+  isAsked(profile: string, namespace: NamespaceItem): boolean {
+    const { clusterState } = this.#options;
+    const found = clusterState.profile(profile);
+    if (found === undefined) return false;
+    const { relation, profile: inForce } = clusterState.inForce(found, namespace);
+    return relation === 'enforce' && asksForOverlay(inForce.spec.mesh);
   }
 
   tunnels(...[namespace, intents, observe]: Parameters<MeshSupport['tunnels']>): MeshTunnels {
