@@ -86,6 +86,8 @@ interface Rule {
 /** A peer that no end is. */
 const NOBODY: NetworkPolicyPeer = { podSelector: { matchLabels: { 'test.segmentation.dev/nobody': '' } } };
 const address = (ip: string): NetworkPolicyPeer => ({ ipBlock: { cidr: `${ip}/32` } });
+/** No range of addresses matches an end that Cilium knows by an identity: guards do not deny it. */
+const IDENTIFIED: Rule = { peers: Object.values(ENTITIES).map(address) };
 
 function policy(
   { metadata }: Stored,
@@ -252,9 +254,11 @@ function ofCalicoGlobal(object: Stored, { labels }: Place): LayeredPolicy[] {
   const namespaces = calicoSelector(spec.namespaceSelector);
   if (namespaces === undefined || !matches(namespaces, labels)) return [];
   const rules = Object.fromEntries(
-    Object.entries(calicoRules(spec, 'Pass')).filter(([direction]) =>
-      (direction === 'Ingress' ? spec.ingress : spec.egress)?.some(({ action }) => action === 'Deny'),
-    ),
+    Object.entries(calicoRules(spec, 'Pass'))
+      .filter(([direction]) =>
+        (direction === 'Ingress' ? spec.ingress : spec.egress)?.some(({ action }) => action === 'Deny'),
+      )
+      .map(([direction, passes]) => [direction, [...passes, IDENTIFIED]]),
   );
   return guarding(object, rules, spec.order);
 }
@@ -363,9 +367,7 @@ function ofClusterPolicy(object: Stored, { labels }: Place): LayeredPolicy[] {
     if (list?.some(({ action }) => action === 'Deny') !== true) continue;
     const passes = list.filter(({ action }) => action === 'Pass').map(clusterRule);
     const outside: Rule = { peers: [{ ipBlock: { cidr: '0.0.0.0/0', except: [POD_RANGE] } }] };
-    // No range of addresses matches an end that the engine knows by an identity.
-    const identified: Rule = { peers: Object.values(ENTITIES).map(address) };
-    rules[direction] = [...passes, direction === 'Ingress' ? outside : identified];
+    rules[direction] = [...passes, direction === 'Ingress' ? outside : IDENTIFIED];
   }
   return guarding(object, rules, priority);
 }
