@@ -282,6 +282,8 @@ export class MeshOverlay {
       return undefined;
     if (facts?.kind !== 'available')
       return facts === undefined ? undefined : this.#planWithoutMesh(namespace.key, desired, this.#kinds);
+    // Without its tunnel, the objects of the tunnel would be taken for unwanted.
+    if (!this.#tunnels.isDecided(namespace.key)) return undefined;
     const { policies, profiles, kept, excepting } = desired;
     const mode = modeOf(facts, { name: namespace.key, labels: namespace.labels });
     const hasTunnel = this.#tunnels.has(namespace.key);

@@ -28,6 +28,8 @@ export class Tunnels {
   readonly #options: TunnelsOptions;
   /** The profiles of namespaces that have a tunnel, as they were compiled last. */
   readonly #profiles = new Map<string, readonly TunnelProfile[]>();
+  /** Namespaces for which a tunnel is asked, with the facts by which it was decided last; undefined if it could not be. */
+  readonly #decidedBy = new Map<string, MeshFacts | undefined>();
 
   constructor(options: TunnelsOptions) {
     this.#options = options;
@@ -39,10 +41,14 @@ export class Tunnels {
     intents: readonly TunnelIntent[],
     observe: () => readonly NetworkPolicy[] | undefined,
   ): MeshTunnels {
-    this.#profiles.delete(namespace.key);
+    this.forget(namespace.key);
     const facts = this.#options.facts();
     const asking = intents.filter(({ profile }) => asksForTunnels(profile.spec));
-    if (asking.length === 0 || !isOfMesh(facts, namespace)) return NO_TUNNELS;
+    if (asking.length === 0) return NO_TUNNELS;
+    if (!isOfMesh(facts, namespace)) {
+      this.#decidedBy.set(namespace.key, facts);
+      return NO_TUNNELS;
+    }
     const { state } = this.#options.authorization();
     const observed = observe();
     const unknown =
@@ -51,9 +57,20 @@ export class Tunnels {
         : facts?.kind === 'available' && state.kind === 'available' && observed !== undefined
           ? undefined
           : 'the service mesh and its policies have not been read yet';
+    this.#decidedBy.set(namespace.key, unknown === undefined ? facts : undefined);
     if (unknown !== undefined) return keptTunnels(asking, observed ?? [], unknown);
     this.#profiles.set(namespace.key, intents.map(tunnelProfile));
     return this.#plan(namespace, observed)?.profiles ?? NO_TUNNELS;
+  }
+
+  /**
+   * False if a tunnel is asked for, and the NetworkPolicies were planned before its objects, or the mesh as it is, were known:
+   * the next reconcile decides.
+   */
+  isDecided(namespace: string): boolean {
+    if (!this.#decidedBy.has(namespace)) return true;
+    const facts = this.#decidedBy.get(namespace);
+    return facts !== undefined && facts === this.#options.facts();
   }
 
   /** True if the namespace has a tunnel whose overlay is known. */
@@ -95,6 +112,7 @@ export class Tunnels {
 
   forget(namespace: string): void {
     this.#profiles.delete(namespace);
+    this.#decidedBy.delete(namespace);
   }
 
   #planCached(namespace: NamespaceItem): TunnelPlan | undefined {
