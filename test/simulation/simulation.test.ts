@@ -36,7 +36,7 @@ const REGRESSIONS: Readonly<Record<number, readonly number[]>> = {
     1_000_596_897, 1_000_596_918, 1_000_596_978, 1_000_597_029, 647_465_312,
   ],
   9: [720_000_015, 720_000_020, 720_000_032, 246_363_997, 750_000_054, 750_000_123],
-  10: [750_000_016, 750_000_054],
+  10: [740_000_000, 750_000_016, 750_000_054],
 };
 const REGRESSION_PLANS = Object.entries(REGRESSIONS).flatMap(([generator, seeds]) =>
   seeds.map((seed) => planOf(seed, Number(generator))),

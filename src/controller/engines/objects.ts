@@ -200,12 +200,9 @@ export class EngineObjects {
   #project(raw: object): ObjectItem {
     const { metadata, ...rest } = raw as KubeObject;
     const { managedFields: _, ...kept } = metadata;
-    const { name, namespace, uid = '', labels = {}, ownerReferences = [] } = metadata;
-    const isOwn =
-      labels[LABEL_MANAGED_BY] === MANAGER ||
-      ownerReferences.some(isProfileReference) ||
-      this.#owners.has(uid);
-    if (isOwn) return { ...projectKeyOnly(raw), object: { ...rest, metadata: kept } };
+    const { name, namespace, uid = '' } = metadata;
+    if (isMarked({ metadata }) || this.#owners.has(uid))
+      return { ...projectKeyOnly(raw), object: { ...rest, metadata: kept } };
     const part = this.#kind.foreignPart?.(raw as KubeObject);
     const named = { ...part?.metadata, name, ...(namespace !== undefined && { namespace }) };
     return { ...projectKeyOnly(raw), object: { ...part, metadata: named } };
@@ -330,4 +327,9 @@ function isSameButStatus(old: ObjectItem | undefined, next: ObjectItem | undefin
 
 function keyOf({ metadata: { namespace, name } }: KubeObject): string {
   return namespace === undefined ? name : `${namespace}/${name}`;
+}
+
+/** True if an object is marked as the operator's own, by its label or by its owner: somebody may have removed one of them. */
+export function isMarked({ metadata: { labels, ownerReferences } }: Pick<KubeObject, 'metadata'>): boolean {
+  return labels?.[LABEL_MANAGED_BY] === MANAGER || ownerReferences?.some(isProfileReference) === true;
 }

@@ -21,9 +21,15 @@ import {
 import { isTransition } from '../../engines/istio/transition.ts';
 import { isAsWritten } from '../../engines/digests.ts';
 import type { ObjectStep } from '../../engines/object-step.ts';
-import { ApiError, isAborted, isForbidden, isNamespaceTerminating } from '../../kube/errors.ts';
+import {
+  ApiError,
+  isAborted,
+  isCollectionMissing,
+  isForbidden,
+  isNamespaceTerminating,
+} from '../../kube/errors.ts';
 import type { Transport } from '../../kube/http/transport.ts';
-import { Resource } from '../../kube/resource.ts';
+import { PAGE_SIZE, Resource } from '../../kube/resource.ts';
 import type { StoreChange } from '../../kube/watch/store.ts';
 import {
   asksForOverlay,
@@ -38,7 +44,7 @@ import {
 import { isTunnel, type MeshTunnels } from '../../policy/tunnels.ts';
 import { isProfileReference } from '../../policy/semantics/normalize.ts';
 import type { Clock, Random } from '../../util/clock.ts';
-import { type EngineKind, EngineObjects } from '../engines/objects.ts';
+import { type EngineKind, EngineObjects, isMarked } from '../engines/objects.ts';
 import { type ExtensionWriteContext, type ExtensionWrites, NOTHING_TO_WRITE } from '../engine-support.ts';
 import type { DesiredOverlay, MeshSupport } from '../mesh-support.ts';
 import { AMBIENT_MODE, type Enrolment, SIDECARS } from './enrolment.ts';
@@ -128,20 +134,11 @@ export class MeshOverlay {
     clusterState.namespaces.subscribe((change) => this.#namespaceChanged(change));
   }
 
-  /** Begins to watch if an earlier process has left objects. */
+  /** Begins to watch if an earlier process has left objects, or if that can't be told. */
   async restore(signal: AbortSignal): Promise<void> {
     for (const { kind } of OVERLAY_KINDS) {
-      const objects = new Resource(this.#options.transport, kind);
-      const { items } = await objects
-        .list({ limit: 1, labelSelector: `${LABEL_MANAGED_BY}=${MANAGER}`, signal })
-        .catch((error: unknown) => {
-          // Without permission or kind there is nothing that could be removed.
-          if (error instanceof ApiError && !isAborted(error)) return { items: [] };
-          throw error;
-        });
-      if (items.length === 0) continue;
-      this.#watch();
-      return;
+      if (this.#kinds !== undefined) return;
+      if (await areLeft(new Resource(this.#options.transport, kind), signal)) this.#watch();
     }
   }
 
@@ -422,7 +419,7 @@ export class MeshOverlay {
     ) {
       this.#isRestored = true;
       for (const object of [...authorization.all(), ...authentication.all()]) {
-        if (object.metadata.labels?.[LABEL_MANAGED_BY] !== MANAGER) continue;
+        if (!isMarked(object)) continue;
         this.#namespaces.add(object.metadata.namespace ?? '');
         // A transition policy may stand for permits of a tunnel.
         if (!isTunnel(object) && !isTransition(object))
@@ -431,6 +428,27 @@ export class MeshOverlay {
     }
     this.planAgain();
     this.reports.changed();
+  }
+}
+
+/**
+ * True if an own object exists. A selector would not find those whose labels somebody has removed.
+ *
+ * @throws ApiError if the signal is aborted
+ */
+async function areLeft(objects: Resource<KubeObject>, signal: AbortSignal): Promise<boolean> {
+  let next: string | undefined;
+  try {
+    do {
+      const page = await objects.list({ limit: PAGE_SIZE, continue: next, metadataOnly: true, signal });
+      if (page.items.some(isMarked)) return true;
+      next = page.metadata.continue || undefined;
+    } while (next !== undefined);
+    return false;
+  } catch (error) {
+    if (!(error instanceof ApiError) || isAborted(error)) throw error;
+    // Without permission or kind there is nothing that could be removed.
+    return !isForbidden(error) && !isCollectionMissing(error);
   }
 }
 

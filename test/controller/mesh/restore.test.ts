@@ -1,0 +1,62 @@
+/** Objects that an earlier process has left, against the model of the API server in virtual time. */
+import assert from 'node:assert/strict';
+import { API_VERSION, KIND, LABEL_MANAGED_BY, MANAGER } from '../../../src/api/names.ts';
+import { MeshOverlay } from '../../../src/controller/mesh/overlay.ts';
+import { ApiError } from '../../../src/kube/errors.ts';
+import type { Request, Transport } from '../../../src/kube/http/transport.ts';
+import { AUTHORIZATION, MINUTE, World } from './world.ts';
+
+const OWNER = { apiVersion: API_VERSION, kind: KIND, name: 'p', uid: 'uid-p', controller: true };
+
+/** True if the overlay has read its objects though no profile asks for one. */
+async function isRestored(world: World, transport: Transport = world.link): Promise<boolean> {
+  const overlay = new MeshOverlay(
+    { ...world.options, transport, facts: () => undefined },
+    { onIntent: () => {}, onDrift: () => {}, onReport: () => {} },
+  );
+  const { signal } = new AbortController();
+  await world.during(overlay.restore(signal));
+  await world.scheduler.advance(MINUTE);
+  const { isKnown } = overlay;
+  await world.during(overlay.stop());
+  return isKnown;
+}
+
+describe('overlay of an earlier process', () => {
+  for (const [what, metadata] of [
+    ['without their labels', { ownerReferences: [OWNER] }],
+    ['without their owner', { labels: { [LABEL_MANAGED_BY]: MANAGER } }],
+  ] as const)
+    it(`is found by objects ${what} among those of others`, async () => {
+      const world = new World();
+      // More than a page of them.
+      for (let i = 0; i < 501; i++)
+        world.create(AUTHORIZATION, { metadata: { name: `a${i}` }, spec: { action: 'DENY' } });
+      world.create(AUTHORIZATION, { metadata: { name: 'p.ingress', ...metadata }, spec: {} });
+      assert.equal(await isRestored(world), true);
+    });
+
+  it('is not looked for again among objects of others alone', async () => {
+    const world = new World();
+    world.create(AUTHORIZATION, { metadata: { name: 'theirs' }, spec: {} });
+    assert.equal(await isRestored(world), false);
+  });
+
+  it('is read all the same if the first look at its objects fails', async () => {
+    const world = new World();
+    let isDown = true;
+    const transport: Transport = {
+      request: <T>(request: Request) => {
+        if (!isDown) return world.link.request<T>(request);
+        isDown = false;
+        const { method, path } = request;
+        return Promise.reject(
+          new ApiError({ status: 503, reason: 'ServiceUnavailable', method, path, message: '' }),
+        );
+      },
+      watch: (request) => world.link.watch(request),
+      close: () => world.link.close(),
+    };
+    assert.equal(await isRestored(world, transport), true);
+  });
+});
