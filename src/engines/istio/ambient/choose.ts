@@ -72,7 +72,7 @@ export interface Choice {
   readonly unpermitted: string | undefined;
   /** Chosen passages without their entrance: the mesh has not accepted the permits, or others have to close first. */
   readonly waiting: readonly WantedPassage[];
-  /** False if passages wait for others to close. */
+  /** False if passages wait for others to close. Entrances that all stay close for none. */
   readonly isSettled: boolean;
   /** The connections that pass now, apart from covers. */
   readonly passing: readonly Passage[];
@@ -138,8 +138,9 @@ export function choose(
   ];
   const held = heldEntrances(leftOut, observed, wanted);
   const first = observed.isRestricted ? NO_PERMITS : firstPermits(leftOut, { own, covered }, context);
+  const next = [...opened, ...parts, ...held];
   return {
-    entrances: [...opened, ...parts, ...held],
+    entrances: next,
     permits: [
       ...[...permitted, ...bridges].map(({ permit, profile }) => ({ ...permit, profile })),
       ...first.permits,
@@ -151,10 +152,28 @@ export function choose(
     excluded,
     unpermitted: first.unpermitted,
     waiting,
-    isSettled: permitted.length === chosen.length && !waiting.some(isAccepted),
+    isSettled:
+      allStay(next, observed, wanted) || (permitted.length === chosen.length && !waiting.some(isAccepted)),
     passing: own,
     covered,
   };
+}
+
+/** True if the overlay stands, and the NetworkPolicies close nothing on the way to these entrances. */
+function allStay(
+  next: readonly OwnEntrance[],
+  { entrances, openRules, covers, isRestricted }: Observed,
+  wanted: readonly WantedPassage[],
+): boolean {
+  const keysOf = (each: readonly OwnEntrance[]) =>
+    new Set(each.map((one) => `${one.profile} ${one.exception ?? ''} ${entranceKey(one)}`));
+  const open = new Set(wanted.filter(({ needsEntrance }) => !needsEntrance).map(entranceKey));
+  return (
+    isRestricted &&
+    covers.length === 0 &&
+    openRules.every((each) => open.has(entranceKey(each))) &&
+    keysOf(next).symmetricDifference(keysOf(entrances)).size === 0
+  );
 }
 
 interface LeftOut extends OwnEntrance {
