@@ -437,14 +437,17 @@ export class MeshOverlay {
  * @throws ApiError if the signal is aborted
  */
 async function areLeft(objects: Resource<KubeObject>, signal: AbortSignal): Promise<boolean> {
-  let next: string | undefined;
+  const options = { limit: PAGE_SIZE, metadataOnly: true, signal };
+  let wasEmpty = false;
   try {
-    do {
-      const page = await objects.list({ limit: PAGE_SIZE, continue: next, metadataOnly: true, signal });
-      if (page.items.some(isMarked)) return true;
-      next = page.metadata.continue || undefined;
-    } while (next !== undefined);
-    return false;
+    for (let next: string | undefined; ; ) {
+      const { metadata, items } = await objects.list({ ...options, continue: next });
+      if (items.some(isMarked)) return true;
+      next = metadata.continue || undefined;
+      // A cache may send an empty list by mistake: it is believed at the second time.
+      if (next === undefined && (wasEmpty || items.length > 0)) return false;
+      wasEmpty ||= items.length === 0;
+    }
   } catch (error) {
     if (!(error instanceof ApiError) || isAborted(error)) throw error;
     // Without permission or kind there is nothing that could be removed.

@@ -22,6 +22,20 @@ async function isRestored(world: World, transport: Transport = world.link): Prom
   return isKnown;
 }
 
+/** The link of the world, whose first request has another answer. */
+function firstAnswering({ link }: World, answer: (request: Request) => Promise<unknown>): Transport {
+  let isFirst = true;
+  return {
+    request: <T>(request: Request) => {
+      if (!isFirst) return link.request<T>(request);
+      isFirst = false;
+      return answer(request) as Promise<T>;
+    },
+    watch: (request) => link.watch(request),
+    close: () => link.close(),
+  };
+}
+
 describe('overlay of an earlier process', () => {
   for (const [what, metadata] of [
     ['without their labels', { ownerReferences: [OWNER] }],
@@ -42,21 +56,25 @@ describe('overlay of an earlier process', () => {
     assert.equal(await isRestored(world), false);
   });
 
+  it('is found though the first list of its objects is empty by mistake', async () => {
+    const world = new World();
+    const metadata = { name: 'p.ingress', ownerReferences: [OWNER] };
+    world.create(AUTHORIZATION, { metadata, spec: {} });
+    const empty = { metadata: { resourceVersion: '1' }, items: [] };
+    assert.equal(
+      await isRestored(
+        world,
+        firstAnswering(world, () => Promise.resolve(empty)),
+      ),
+      true,
+    );
+  });
+
   it('is read all the same if the first look at its objects fails', async () => {
     const world = new World();
-    let isDown = true;
-    const transport: Transport = {
-      request: <T>(request: Request) => {
-        if (!isDown) return world.link.request<T>(request);
-        isDown = false;
-        const { method, path } = request;
-        return Promise.reject(
-          new ApiError({ status: 503, reason: 'ServiceUnavailable', method, path, message: '' }),
-        );
-      },
-      watch: (request) => world.link.watch(request),
-      close: () => world.link.close(),
-    };
+    const transport = firstAnswering(world, ({ method, path }) =>
+      Promise.reject(new ApiError({ status: 503, reason: 'ServiceUnavailable', method, path, message: '' })),
+    );
     assert.equal(await isRestored(world, transport), true);
   });
 });

@@ -76,7 +76,9 @@ export class World {
 
   /** Waits in virtual time for the end of what has been begun. */
   async during(work: Promise<void>): Promise<void> {
-    await this.scheduler.advance(1000);
-    await work;
+    const state = { hasEnded: false };
+    const ending = work.finally(() => (state.hasEnded = true));
+    while (!state.hasEnded) await this.scheduler.advance(1000);
+    await ending;
   }
 }
