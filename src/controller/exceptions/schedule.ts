@@ -32,18 +32,21 @@ export function noticeOf(
   return noticeBy(verdict.end, now, Date.parse(metadata.creationTimestamp ?? ''));
 }
 
-/** The next moment after `now` at which a verdict may change or a notice is due; milliseconds since the epoch. */
+/**
+ * The first moment after another at which a verdict may change or a notice is due, even if it is over: what has ended since then
+ * is still to be followed.
+ *
+ * @param after when the wall clock was read last; both in milliseconds since the epoch
+ */
 export function nextMoment(
   { spec }: SegmentationException,
   verdict: Verdict,
-  now: number,
+  after: number,
 ): number | undefined {
   const moments =
     verdict.kind === 'in-force'
       ? NOTICES.map(([, beforeMs]) => verdict.end - beforeMs)
-      : verdict.kind === 'expired'
-        ? []
-        : [Date.parse(spec.expires)];
-  const next = moments.filter((moment) => moment > now);
+      : [verdict.kind === 'expired' ? verdict.end : Date.parse(spec.expires)];
+  const next = moments.filter((moment) => moment > after);
   return next.length === 0 ? undefined : Math.min(...next);
 }

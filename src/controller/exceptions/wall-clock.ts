@@ -31,6 +31,8 @@ export class WallClock {
   #timer: Timer | undefined;
   /** When the wall clock was read for all exceptions, in monotonic milliseconds. */
   #tickedAt = 0;
+  /** What it showed then. Verdicts of a moment after it have not been followed yet, though they may be known. */
+  #shown = 0;
   /** True while all verdicts are followed: the next moment is looked for once, at the end. */
   #isTicking = false;
 
@@ -60,6 +62,7 @@ export class WallClock {
   tick(): void {
     const { clock, verdicts, onVerdicts, onNotice } = this.#options;
     this.#tickedAt = clock.monotonic();
+    this.#shown = clock.now();
     this.#isTicking = true;
     for (const namespace of verdicts.namespaces()) onVerdicts(namespace.key);
     for (const [{ key, exception }, verdict] of verdicts.all())
@@ -74,15 +77,16 @@ export class WallClock {
   schedule(): void {
     if (this.#isTicking) return;
     const { clock, clusterState, verdicts } = this.#options;
-    const now = clock.now();
+    // A timer may fire a moment early, and an end pass between two readings of the clock.
+    const after = Math.min(this.#shown, clock.now());
     const moments = [...verdicts.all()].flatMap(
-      ([{ exception }, verdict]) => nextMoment(exception, verdict, now) ?? [],
+      ([{ exception }, verdict]) => nextMoment(exception, verdict, after) ?? [],
     );
     const noted = [...this.#waiting].flatMap((namespace) =>
-      [...policiesOfExceptions(clusterState, namespace)].map(notedEnd).filter((end) => end > now),
+      [...policiesOfExceptions(clusterState, namespace)].map(notedEnd).filter((end) => end > after),
     );
     const recheckMs = this.#tickedAt + RECHECK_MS - clock.monotonic();
-    const leftMs = Math.min(...moments, ...noted) - now;
+    const leftMs = Math.min(...moments, ...noted) - clock.now();
     this.#timer?.cancel();
     this.#timer = clock.schedule(Math.max(Math.min(leftMs, recheckMs), 1), () => this.tick());
   }

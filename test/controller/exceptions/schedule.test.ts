@@ -39,7 +39,8 @@ describe('next look at an exception', () => {
     assert.equal(next({ kind: 'refused', reason: 'TooMany', message: '' }, CREATED), END);
   });
 
-  it('never comes for an exception that is over', () => {
+  it('comes once more for an exception that has ended since the clock was read', () => {
+    assert.equal(next({ kind: 'expired', end: END }, END - 1), END);
     assert.equal(next({ kind: 'expired', end: END }, END), undefined);
   });
 });
