@@ -71,8 +71,11 @@ const OUTAGES = [
   ),
 ];
 
+/** Whatever the profile was: rules of a direction that it does not isolate are refused. */
 const spec = (cidr: string) => ({
   mode: 'Enforce',
+  isolation: ['Ingress'],
+  egress: [],
   ingress: [{ name: 'r1', podSelector: { matchLabels: { app: 'a' } }, from: [{ ipBlock: { cidr } }] }],
 });
 
