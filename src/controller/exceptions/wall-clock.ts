@@ -31,7 +31,7 @@ export class WallClock {
   #timer: Timer | undefined;
   /** When the wall clock was read for all exceptions, in monotonic milliseconds. */
   #tickedAt = 0;
-  /** What it showed then. Verdicts of a moment after it have not been followed yet, though they may be known. */
+  /** The time that it showed then. Ends after that time have not been followed yet, even if they are over by now. */
   #shown = 0;
   /** True while all verdicts are followed: the next moment is looked for once, at the end. */
   #isTicking = false;

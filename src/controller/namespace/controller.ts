@@ -88,8 +88,7 @@ export class NamespaceController {
     // After a lost answer, the cache may lack a cover that is to be deleted.
     if (attempt.record.isCacheBehind) return this.#enforce(gathered, attempt);
     const convergence = convergenceOf(gathered, clusterState);
-    const isConverged = convergence.kind === 'converged' && !attempt.record.isCacheBehind;
-    if (isConverged && this.#areExtensionsConverged(gathered))
+    if (convergence.kind === 'converged' && this.#areExtensionsConverged(gathered))
       return this.#recordConverged(gathered, convergence, attempt.record);
     return this.#enforce(gathered, attempt);
   }

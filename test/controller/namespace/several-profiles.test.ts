@@ -232,7 +232,7 @@ describe('namespace controller with several profiles', () => {
         ? (body as NetworkPolicy).metadata.name.includes('.transition.')
         : path.includes('.transition.');
     const lose = ({ method, path }: Request) => {
-      throw new ApiError({ status: 0, reason: 'Transport', message: 'connection reset', method, path });
+      throw new ApiError({ ...LOST, method, path });
     };
     meanwhile = (request) => {
       if (request.method !== 'POST' || !isCover(request)) return;

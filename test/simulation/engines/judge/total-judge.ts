@@ -435,7 +435,7 @@ export class TotalJudge {
   #fault(namespace: string): string | undefined {
     const { labels } = this.#recorder.observed;
     if (!labels.has(namespace)) return undefined;
-    // What comes of somebody else's change is known only once istiod has passed it on.
+    // After a change by somebody else, only the forms that istiod has passed on can be told to be the operator's doing.
     const states = this.#isChangedByOthers ? [this.state(namespace)] : this.#states(namespace);
     for (const state of states) {
       const fault = this.#judge.fault({
