@@ -10,16 +10,23 @@ import {
   type Plan,
   PROFILES,
   type Round,
-  STABLE,
-  withActions,
   withSpecs,
 } from '../schedule/actions.ts';
-import { withAmbient, withSidecars } from './identities.ts';
+import { withAmbient, withOpenings, withSidecars } from './identities.ts';
 import { withEngine, withGuards } from './plan.ts';
+
+/** Policies of people who open pods to everyone, so that it shows what guards and overlays deny; undefined deletes one. */
+const OPENINGS: readonly (object | undefined)[] = [
+  { podSelector: {}, policyTypes: ['Ingress'], ingress: [{}] },
+  { podSelector: { matchLabels: { app: 'a' } }, policyTypes: ['Ingress'], ingress: [{}] },
+  { podSelector: {}, policyTypes: ['Egress'], egress: [{}] },
+  undefined,
+];
 
 /** A fifth of the seeds has each of: sidecars, ambient mode, ambient mode beside guards, guards alone, extensions beside guards. */
 export function withEdits(plan: Plan, roll: Dice, nextId: () => number): Plan {
-  const edited = withOpenings(withRules(withWrites(plan, roll, nextId), roll), roll, nextId);
+  const ruled = withRules(withWrites(plan, roll, nextId), roll);
+  const edited = withOpenings(ruled, roll, nextId, OPENINGS);
   switch (plan.seed % 5) {
     case 0:
       return withSidecars(edited, roll, nextId);
@@ -81,24 +88,4 @@ function randomPeer(roll: Dice): object {
     { ipBlock: { cidr: '203.0.113.128/25' } },
     { service: { namespace: 'b', name: 'ext' } },
   ]);
-}
-
-/** People who open pods to everyone, so that it shows what guards and overlays deny. */
-function withOpenings(plan: Plan, roll: Dice, nextId: () => number): Plan {
-  return withActions(plan, roll, nextId, () =>
-    Array.from(
-      { length: roll(3) },
-      (): Action => ({
-        do: 'foreign policy',
-        namespace: pick(roll, STABLE),
-        name: pick(roll, ['theirs', 'other']),
-        spec: pick<object | undefined>(roll, [
-          { podSelector: {}, policyTypes: ['Ingress'], ingress: [{}] },
-          { podSelector: { matchLabels: { app: 'a' } }, policyTypes: ['Ingress'], ingress: [{}] },
-          { podSelector: {}, policyTypes: ['Egress'], egress: [{}] },
-          undefined,
-        ]),
-      }),
-    ),
-  );
 }

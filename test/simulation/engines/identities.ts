@@ -17,9 +17,23 @@ import type { EngineAction } from './actions.ts';
 import { MESH_KINDS } from './mesh.ts';
 import { withEngine, withGuards, withMesh } from './plan.ts';
 
+const EVERY = [{ namespaceSelector: {} }];
+
+/** Policies of people who let pods in, or out, past what profiles allow; undefined deletes one. */
+const OPENINGS: readonly (object | undefined)[] = [
+  { podSelector: {}, policyTypes: ['Ingress'], ingress: [{ from: EVERY }] },
+  {
+    podSelector: { matchLabels: { app: 'a' } },
+    policyTypes: ['Ingress'],
+    ingress: [{ from: EVERY, ports: [{ protocol: 'TCP', port: 8080 }] }],
+  },
+  { podSelector: {}, policyTypes: ['Egress'], egress: [{ to: EVERY }] },
+  undefined,
+];
+
 /** A fifth of the seeds has sidecars, a fifth Calico's staged policies beside guards, and the others ambient mode. */
 export function withIdentities(plan: Plan, roll: Dice, nextId: () => number): Plan {
-  const opened = withOpenings(plan, roll, nextId);
+  const opened = withOpenings(plan, roll, nextId, OPENINGS);
   const kind = plan.seed % 5;
   if (kind === 0) return withSidecars(opened, roll, nextId);
   if (kind === 1) return withStaged(opened, roll, nextId);
@@ -27,9 +41,13 @@ export function withIdentities(plan: Plan, roll: Dice, nextId: () => number): Pl
   return kind === 2 ? withGuards(ambient, roll, nextId) : ambient;
 }
 
-/** People who let pods in, or out, past what profiles allow. */
-function withOpenings(plan: Plan, roll: Dice, nextId: () => number): Plan {
-  const every = [{ namespaceSelector: {} }];
+/** In each round, up to two foreign policies are written or deleted. */
+export function withOpenings(
+  plan: Plan,
+  roll: Dice,
+  nextId: () => number,
+  specs: readonly (object | undefined)[],
+): Plan {
   return withActions(plan, roll, nextId, () =>
     Array.from(
       { length: roll(3) },
@@ -37,16 +55,7 @@ function withOpenings(plan: Plan, roll: Dice, nextId: () => number): Plan {
         do: 'foreign policy',
         namespace: pick(roll, STABLE),
         name: pick(roll, ['theirs', 'other']),
-        spec: pick<object | undefined>(roll, [
-          { podSelector: {}, policyTypes: ['Ingress'], ingress: [{ from: every }] },
-          {
-            podSelector: { matchLabels: { app: 'a' } },
-            policyTypes: ['Ingress'],
-            ingress: [{ from: every, ports: [{ protocol: 'TCP', port: 8080 }] }],
-          },
-          { podSelector: {}, policyTypes: ['Egress'], egress: [{ to: every }] },
-          undefined,
-        ]),
+        spec: pick(roll, specs),
       }),
     ),
   );
