@@ -1,5 +1,5 @@
 /** Writes the guard of a profile: plans from the watched objects, confirms by a live list of the profiles, and writes. */
-import type { KubeObject } from '../../api/meta.ts';
+import type { KubeObject, LabelSelector } from '../../api/meta.ts';
 import type { PolicyType } from '../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import { PROFILES } from '../../cluster-state/items.ts';
@@ -277,7 +277,10 @@ export class GuardWriter {
   /** The guards of other profiles that are asked first in a namespace of both, and may pass more than this one does. */
   #guardsBefore({ profile, subject }: Guard, priority: number): string[] {
     const { carrier, objects, clusterState } = this.#options;
-    const namespaces = [...clusterState.namespaces.values()].filter(({ labels }) => matches(subject, labels));
+    const areShared = (other: LabelSelector) =>
+      [...clusterState.namespaces.values()].some(
+        ({ labels }) => matches(subject, labels) && matches(other, labels),
+      );
     return objects
       .others(profile)
       .sort(byObjectName)
@@ -287,7 +290,7 @@ export class GuardWriter {
           other !== undefined &&
           other.priority < priority &&
           !hasAllOf(subject, other.form.subject) &&
-          namespaces.some(({ labels }) => matches(other.form.subject, labels))
+          areShared(other.form.subject)
         );
       })
       .map(({ metadata }) => metadata.name);
