@@ -100,7 +100,7 @@ export interface AuditSnapshot {
   readonly policies: readonly NetworkPolicy[];
   readonly profiles: readonly SegmentationProfile[];
   /** The name of the profile that owns a policy; undefined for a foreign policy. */
-  readonly ownerOf: (policy: NetworkPolicy) => string | undefined;
+  readonly ownerOf: (policy: KubeObject) => string | undefined;
   /** The namespaces in which a profile is enforced. */
   readonly enforced: ReadonlySet<string>;
   /** The profiles that are enforced in a namespace. */

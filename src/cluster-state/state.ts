@@ -1,7 +1,7 @@
 /** The cached profiles, namespaces and policies, and what reconciling asks of them. No I/O: reflectors feed it. */
 import type { SegmentationProfile } from '../api/profile.ts';
 import { LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../api/names.ts';
-import type { NetworkPolicy } from '../api/network-policy.ts';
+import type { KubeObject } from '../api/meta.ts';
 import { Store, type StoreChange } from '../kube/watch/store.ts';
 import { isOwnReference } from '../policy/semantics/normalize.ts';
 import { byObjectName } from '../util/order.ts';
@@ -114,7 +114,7 @@ export class ClusterState {
   }
 
   /** The profile that owns a policy, as `ownerOf`, for an object as the API server returned it. */
-  ownerOfPolicy(policy: NetworkPolicy): string | undefined {
+  ownerOfPolicy(policy: KubeObject): string | undefined {
     const { labels = {}, ownerReferences = [], uid = '' } = policy.metadata;
     const content = SharedPolicy.contentOf(policy);
     if (content !== undefined)

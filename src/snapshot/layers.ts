@@ -12,7 +12,7 @@ import { usesCilium } from '../engines/layers/kinds.ts';
 import { layerPolicies } from '../engines/layers/layer-policies.ts';
 import { layeredView } from '../engines/layers/layered-view.ts';
 import { notesOf, type RuleNote } from '../policy/notes.ts';
-import { writtenGuards } from './guards.ts';
+import { writtenGuards } from './guards/guards.ts';
 import { meshRoots } from './mesh/facts.ts';
 import { overlaysOf } from './mesh/overlays.ts';
 import { furtherKind, LAYER_KNOWN_KINDS, type KnownKind, ObjectSet } from './objects.ts';
@@ -111,7 +111,7 @@ function originsIn({ objects, ownerOf }: EngineObjects<LayerKind>): SnapshotLaye
       found.set(object.kind, (ofKind = new Map(list.map((each) => [nameOf(each.metadata), each]))));
     }
     const policy = ofKind.get(nameOf(object));
-    const profile = policy && ownerOf({ ...policy, spec: {} });
+    const profile = policy && ownerOf(policy);
     return profile === undefined || policy === undefined ? undefined : { profile, notes: notesOf(policy) };
   };
 }
@@ -123,7 +123,7 @@ function isIdentified(pod: Pod): pod is WorkloadPod {
 
 function objectsOf(snapshot: Snapshot, options: LayerOptions): EngineObjects<LayerKind> {
   const asked = snapshot.isObserved && options.asEnforced !== true ? undefined : askedFor(snapshot, options);
-  const isOwn = (object: KubeObject) => snapshot.ownerOf({ ...object, spec: {} }) !== undefined;
+  const isOwn = (object: KubeObject) => snapshot.ownerOf(object) !== undefined;
   return {
     objects: (kind) => {
       const present = snapshot.objects.of(kind);

@@ -179,8 +179,8 @@ export class Snapshot {
     for (const policy of this.policies) policies.upsert(policies.project(withIdentity(policy)));
   }
 
-  /** The name of the profile that owns a policy; undefined for a foreign policy. */
-  ownerOf(policy: NetworkPolicy): string | undefined {
+  /** The name of the profile that owns a policy of any kind; undefined for a foreign policy. */
+  ownerOf(policy: KubeObject): string | undefined {
     return this.#clusterState.ownerOfPolicy(withIdentity(policy));
   }
 
@@ -335,7 +335,7 @@ export class Snapshot {
 
   /** Policies of the network engine that profiles own, as they are in the cluster; undefined if they were not read. */
   get ownExtensions(): readonly KubeObject[] | undefined {
-    return this.#observedExtensions?.filter((each) => this.ownerOf({ ...each, spec: {} }) !== undefined);
+    return this.#observedExtensions?.filter((each) => this.ownerOf(each) !== undefined);
   }
 
   /** @param options `asked`: those of the profile's own rules; `isHeld`: true if the observed ones of these stay as they are */
@@ -352,7 +352,7 @@ export class Snapshot {
     const inManifests = new Set(opened.map(({ exception }) => exception.metadata.name));
     const granted = opened.filter((each) => each.profile === profile.metadata.name);
     const asked = [...ofRules, ...granted.flatMap((each) => each.extensions)];
-    const isOwn = (object: KubeObject) => this.ownerOf({ ...object, spec: {} }) === profile.metadata.name;
+    const isOwn = (object: KubeObject) => this.ownerOf(object) === profile.metadata.name;
     // Extensions of exceptions stay, as do their NetworkPolicies.
     const isKept = ({ metadata }: KubeObject) => {
       const exception = metadata.labels?.[LABEL_EXCEPTION];

@@ -163,11 +163,10 @@ describe('owner of a policy', () => {
     const ownerReferences = [
       { apiVersion: 'segmentation.dev/v1beta9', kind: 'SegmentationProfile', name: 'p', uid: 'uid-p' },
     ];
-    assert.equal(clusterState.ownerOfPolicy({ metadata: { name: 'x', ownerReferences }, spec: {} }), 'p');
+    assert.equal(clusterState.ownerOfPolicy({ metadata: { name: 'x', ownerReferences } }), 'p');
     assert.equal(
       clusterState.ownerOfPolicy({
         metadata: { name: 'x', labels: { 'segmentation.dev/profile': 'p' } },
-        spec: {},
       }),
       undefined,
     );
@@ -180,7 +179,6 @@ describe('owner of a policy', () => {
             'app.kubernetes.io/managed-by': 'segmentation-operator',
           },
         },
-        spec: {},
       }),
       'p',
     );

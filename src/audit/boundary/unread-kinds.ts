@@ -29,7 +29,7 @@ export const kindUnread: Check = {
     for (const { kind, engine } of UNREAD_KINDS) {
       for (const object of snapshot.objects(kind)) {
         // A profile's own policies carry what the profile allows.
-        const isOwn = snapshot.ownerOf({ metadata: object.metadata, spec: {} }) !== undefined;
+        const isOwn = snapshot.ownerOf(object) !== undefined;
         if (isOwn || !context.audits(object)) continue;
         const message = `the audit does not read this kind of ${engine}: what it allows or denies is compared with nothing`;
         report({ object: referenceOf(kind, object), message });

@@ -165,7 +165,7 @@ export class SharedPolicy implements NetworkPolicy {
   }
 
   /** The shared content of a policy; undefined if it was not made from one. */
-  static contentOf(policy: NetworkPolicy): PolicyContent | undefined {
+  static contentOf(policy: object): PolicyContent | undefined {
     return #content in policy ? policy.#content : undefined;
   }
 }

@@ -157,7 +157,7 @@ export class EngineObjects {
   ownerOf({ metadata }: KubeObject): string | undefined {
     const { clusterState } = this.#options;
     const { uid } = metadata;
-    const owner = clusterState.ownerOfPolicy({ metadata, spec: {} });
+    const owner = clusterState.ownerOfPolicy({ metadata });
     // An object that is not written yet has no uid, and a foreign one is kept without.
     if (uid === undefined) return owner;
     if (owner !== undefined) this.#owners.set(uid, owner);

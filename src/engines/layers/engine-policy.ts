@@ -4,13 +4,7 @@ import type { EngineKind } from './engine-kinds.ts';
 import type { OutsideBlock } from '../../analysis/model/rules.ts';
 import type { Phase, RankTie } from '../../analysis/model/peer-classes.ts';
 import type { KubeObject, LabelSelector, StringMap } from '../../api/meta.ts';
-import type {
-  IPBlock,
-  NetworkPolicy,
-  NetworkPolicyPort,
-  PolicyType,
-  Protocol,
-} from '../../api/network-policy.ts';
+import type { IPBlock, NetworkPolicyPort, PolicyType, Protocol } from '../../api/network-policy.ts';
 import { matches } from '../../policy/semantics/selector.ts';
 
 /** A pod as engines know it. */
@@ -143,7 +137,7 @@ export interface EngineObjects<K extends string = EngineKind> {
   /** False for a kind that could not be read. */
   readonly isRead: (kind: K) => boolean;
   /** The profile that an object is of; undefined for a foreign one. */
-  readonly ownerOf: (object: NetworkPolicy) => string | undefined;
+  readonly ownerOf: (object: KubeObject) => string | undefined;
   readonly namespaces: readonly Namespace[];
   readonly pods: readonly Pod[];
   /** Absent if they are not known: rules for nodes and the API server can't be evaluated then. */

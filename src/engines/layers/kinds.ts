@@ -29,7 +29,7 @@ export function enginePolicies(
   { withOwn = false }: { readonly withOwn?: boolean } = {},
 ): OwnedPolicy[] {
   const { objects, isRead, ownerOf, places } = snapshot;
-  const isOwn = ({ metadata }: KubeObject) => ownerOf({ metadata, spec: {} }) !== undefined;
+  const isOwn = ({ metadata }: KubeObject) => ownerOf({ metadata }) !== undefined;
   const all = (engine: Engine, translate: (object: KubeObject) => EnginePolicy | undefined) =>
     policyKinds(engine)
       .filter(isRead)

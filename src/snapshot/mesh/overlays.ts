@@ -60,7 +60,7 @@ function ambientObjects(
   { name }: SnapshotNamespace,
   policies: readonly AuthorizationPolicy[],
 ): KubeObject[] {
-  const ownerOf = (object: KubeObject) => snapshot.ownerOf({ ...object, spec: {} });
+  const ownerOf = (object: KubeObject) => snapshot.ownerOf(object);
   const [authorizations = [], authentications = []] = ['AuthorizationPolicy', 'PeerAuthentication'].map(
     (kind) => snapshot.objects.of(kind).filter(({ metadata }) => metadata.namespace === name),
   );
@@ -91,7 +91,7 @@ function objectsOf(
   profiles: readonly SegmentationProfile[],
 ): KubeObject[] {
   const policies = intents.flatMap(ingressPolicies);
-  const ownerOf = (object: KubeObject) => snapshot.ownerOf({ ...object, spec: {} });
+  const ownerOf = (object: KubeObject) => snapshot.ownerOf(object);
   const observed = (kind: string) =>
     snapshot.objects.of(kind).filter(({ metadata }) => metadata.namespace === namespace.name);
   const kept = new Set<string>();
@@ -113,7 +113,7 @@ function objectsOf(
   const deny = policies.find(
     ({ metadata: { labels = {} } }) =>
       labels[LABEL_ROLE]?.endsWith('-deny') === true &&
-      strict.has(snapshot.ownerOf({ metadata: { name: '', labels }, spec: {} }) ?? ''),
+      strict.has(snapshot.ownerOf({ metadata: { name: '', labels } }) ?? ''),
   );
   const isPossible = rulesOutOfMesh(policies, identities, pastSidecars(facts)).length === 0;
   const tls = planMutualTLS(authentications, { deny, isPossible, kept }, { ownerOf });

@@ -10,7 +10,7 @@ import { isWithin } from '../../../src/engines/guards/priority.ts';
 import { compileGuard, NOTHING_ADDED } from '../../../src/policy/guard/compile.ts';
 import { passesFlow } from '../../../src/policy/guard/flow.ts';
 import { intersection } from '../../../src/policy/semantics/selector.ts';
-import { guardsOf } from '../../../src/snapshot/guards.ts';
+import { guardsOf } from '../../../src/snapshot/guards/guards.ts';
 import { layersOf } from '../../../src/snapshot/layers.ts';
 import { ObjectSet } from '../../../src/snapshot/objects.ts';
 import { labels, selector } from '../../analysis/arbitrary.ts';

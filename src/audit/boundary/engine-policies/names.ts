@@ -60,8 +60,7 @@ export const namesTooWide: Check = {
     ][]) {
       for (const object of context.snapshot.objects(kind)) {
         const { metadata } = object;
-        if (!context.audits(object) || context.snapshot.ownerOf({ metadata, spec: {} }) !== undefined)
-          continue;
+        if (!context.audits(object) || context.snapshot.ownerOf({ metadata }) !== undefined) continue;
         const { namespace, name } = metadata;
         const reference = { kind, ...(namespace !== undefined && { namespace }), name };
         for (const { field, names } of rulesOf(object, namesOf)) {

@@ -150,8 +150,7 @@ function istioShapes({ metadata, ...rest }: KubeObject, { snapshot }: AuditConte
   const { action = 'ALLOW', rules } = recordOf((rest as Raw)['spec']);
   // A profile that asks for a dry run has one.
   const isDryRun =
-    metadata.annotations?.['istio.io/dry-run'] === 'true' &&
-    snapshot.ownerOf({ metadata, spec: {} }) === undefined;
+    metadata.annotations?.['istio.io/dry-run'] === 'true' && snapshot.ownerOf({ metadata }) === undefined;
   const wide = listOf(rules).flatMap((each, index): Shape[] => {
     const { from } = recordOf(each);
     const sources = listOf(from).map((one) => recordOf(recordOf(one)['source']));

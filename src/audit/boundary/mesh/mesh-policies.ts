@@ -28,7 +28,7 @@ export function meshPolicies(context: AuditContext): MeshPolicy[] {
     const { namespace = '', name, annotations } = metadata;
     const spec = recordOf((raw as KubeObject & Raw)['spec']);
     const hasTargets = listOf(spec['targetRefs']).length > 0 || spec['targetRef'] !== undefined;
-    const isOwn = snapshot.ownerOf({ metadata, spec: {} }) !== undefined;
+    const isOwn = snapshot.ownerOf({ metadata }) !== undefined;
     if (isOwn || hasTargets || !context.audits(raw) || annotations?.['istio.io/dry-run'] === 'true')
       return [];
     return [

@@ -80,7 +80,7 @@ const OWN_REMEDY =
 /** The namespaces and profiles whose entities are carried by own CiliumNetworkPolicies. */
 function carriedByCilium({ snapshot }: AuditContext): ReadonlySet<string> {
   const policies = snapshot.objects('CiliumNetworkPolicy').flatMap(({ metadata }) => {
-    const owner = snapshot.ownerOf({ metadata, spec: {} });
+    const owner = snapshot.ownerOf({ metadata });
     return owner === undefined ? [] : [`${metadata.namespace} ${owner}`];
   });
   return new Set(policies);

@@ -10,7 +10,7 @@ import { ANNOTATION_RULES, LABEL_PROFILE } from '../../../api/names.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import type { WorkloadPod } from '../../../snapshot/pods.ts';
 import { MESH_KINDS } from '../../../engines/layers/engine-kinds.ts';
-import { stagedGuards, writtenGuards } from '../../../snapshot/guards.ts';
+import { stagedGuards, writtenGuards } from '../../../snapshot/guards/guards.ts';
 import { overlaysOf } from '../../../snapshot/mesh/overlays.ts';
 import { judgedView, type SnapshotLayers } from '../../../snapshot/layers.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
@@ -152,7 +152,7 @@ function overlayObjects(snapshot: Snapshot, asEnforced: boolean): readonly KubeO
   const asked = snapshot.isObserved && !asEnforced ? undefined : overlaysOf(snapshot, asEnforced);
   if (asked !== undefined) return asked.flatMap(({ objects }) => objects);
   return MESH_KINDS.flatMap((kind) => snapshot.objects.of(kind)).filter(
-    (object) => snapshot.ownerOf({ ...object, spec: {} }) !== undefined,
+    (object) => snapshot.ownerOf(object) !== undefined,
   );
 }
 

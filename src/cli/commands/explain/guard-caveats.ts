@@ -4,7 +4,7 @@ import { LABEL_NAMESPACE_NAME, LABEL_PROFILE } from '../../../api/names.ts';
 import type { PolicyType } from '../../../api/network-policy.ts';
 import { type OtherEnd, passesFlow } from '../../../policy/guard/flow.ts';
 import { matches } from '../../../policy/semantics/selector.ts';
-import { guardsOf, type SnapshotGuard } from '../../../snapshot/guards.ts';
+import { guardsOf, type SnapshotGuard } from '../../../snapshot/guards/guards.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import type { SegmentationProfile } from '../../../api/profile.ts';
 import { GUARD_CARRIERS } from '../../../engines/guards/carriers.ts';

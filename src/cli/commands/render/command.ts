@@ -12,7 +12,7 @@ import { objectsText, table } from '../../shell/output.ts';
 import { selectorText } from '../../shell/text.ts';
 import { isUnderWay, rolloutNotes } from '../../snapshot/rollout-notes.ts';
 import { namespacesNamed, profilesNamed } from '../../snapshot/select.ts';
-import { stagedGuards, writtenGuards } from '../../../snapshot/guards.ts';
+import { stagedGuards, writtenGuards } from '../../../snapshot/guards/guards.ts';
 import { overlaysOf } from '../../../snapshot/mesh/overlays.ts';
 import type { ProfileIntent, Snapshot } from '../../../snapshot/snapshot.ts';
 import type { Terminal } from '../../shell/terminal.ts';

@@ -1,12 +1,12 @@
 /** The flows that pass a guard by policies before it, against verdicts on single flows with the guard alone and with all policies. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { LayerVerdict } from '../../src/analysis/layers/decision.ts';
-import { bypassesOf } from '../../src/snapshot/guard-bypasses.ts';
-import { guardsOf } from '../../src/snapshot/guards.ts';
-import { layersOf, layersOfGuards } from '../../src/snapshot/layers.ts';
-import { runs } from '../policy/fixture.ts';
-import { admin, cases, flowsOf, isListed, snapshotOf, textOf, verdictsOf } from './guard-cases.ts';
+import type { LayerVerdict } from '../../../src/analysis/layers/decision.ts';
+import { bypassesOf } from '../../../src/snapshot/guards/bypasses.ts';
+import { guardsOf } from '../../../src/snapshot/guards/guards.ts';
+import { layersOf, layersOfGuards } from '../../../src/snapshot/layers.ts';
+import { runs } from '../../policy/fixture.ts';
+import { admin, cases, flowsOf, isListed, snapshotOf, textOf, verdictsOf } from './cases.ts';
 
 /** A pod outside of the guarded namespace, and one within. */
 const ACCEPTED = {

@@ -2,28 +2,20 @@
  * The flows between workloads that guards close and open, beside policies of all kinds. They are the differences of two
  * reaches, so that the evaluation of all other commands decides. Pure.
  */
-import type { Pod } from '../analysis/cluster.ts';
-import { type FlowChange, flowChanges } from '../analysis/flow-changes.ts';
-import { groupKey, type GroupName } from '../analysis/group.ts';
-import type { LayerRule } from '../analysis/layers/layered-view.ts';
-import { unclearRules } from '../analysis/layers/unclear-rules.ts';
-import { EVERY_PORT, type PortRange, subtractPorts, unionPorts } from '../analysis/model/ports.ts';
-import type { StringMap } from '../api/meta.ts';
-import { LABEL_NAMESPACE_NAME } from '../api/names.ts';
-import { DIRECTIONS, type PolicyType } from '../api/network-policy.ts';
-import { type OtherEnd, passedPorts } from '../policy/guard/flow.ts';
-import { matches } from '../policy/semantics/selector.ts';
+import type { FlowChange } from '../../analysis/flow-changes.ts';
+import { groupKey } from '../../analysis/group.ts';
+import type { LayerRule } from '../../analysis/layers/layered-view.ts';
+import { unclearRules } from '../../analysis/layers/unclear-rules.ts';
+import { EVERY_PORT, type PortRange, subtractPorts, unionPorts } from '../../analysis/model/ports.ts';
+import type { StringMap } from '../../api/meta.ts';
+import { DIRECTIONS, type PolicyType } from '../../api/network-policy.ts';
+import { type OtherEnd, passedPorts } from '../../policy/guard/flow.ts';
+import { matches } from '../../policy/semantics/selector.ts';
+import { changesBetween, type GuardedLink, linkOf, namespaceLabels } from './changes.ts';
 import type { SnapshotGuard } from './guards.ts';
-import { judgedView, layersOf, layersOfGuards, type SnapshotLayers } from './layers.ts';
-import type { WorkloadPod } from './pods.ts';
-import type { Snapshot } from './snapshot.ts';
-
-/** A flow between at least one pod of each workload. */
-export interface GuardedLink {
-  readonly from: GroupName;
-  readonly to: GroupName;
-  readonly ports: readonly PortRange[];
-}
+import { layersOf, layersOfGuards, type SnapshotLayers } from '../layers.ts';
+import type { WorkloadPod } from '../pods.ts';
+import type { Snapshot } from '../snapshot.ts';
 
 /** The flows that one guard changes. */
 export interface FlowsOfGuard {
@@ -40,9 +32,6 @@ export interface GuardCuts {
   readonly dependsOn: readonly LayerRule[];
 }
 
-/** Links that are compared at most; more take longer than anybody waits. */
-export const MAX_LINKS = 400_000;
-
 /** The pods of one group that a guard can't tell apart, each by one of them. */
 interface Ends {
   readonly namespaceLabels: StringMap;
@@ -50,8 +39,7 @@ interface Ends {
 }
 
 /**
- * The flows of each guard, sorted by source, then by destination. Profiles under Audit count as enforced: a guard comes
- * with the NetworkPolicies of its profile.
+ * The flows of each guard, sorted by source, then by destination.
  *
  * A flow that a foreign policy allows before the guard is asked is no cut. All guards are compared at once. A flow that they
  * close is a cut of each guard that does not pass it. Other changes are those of each guard with an end of the flow as its
@@ -65,24 +53,11 @@ export function cutsOf(
   snapshot: Snapshot,
   { isLayered }: { readonly isLayered: boolean },
 ): GuardCuts {
-  const labelsOf = namespaceLabels(snapshot);
-  const within = new Set(
-    snapshot.namespaces
-      .map(({ name }) => name)
-      .filter((name) => guards.some(({ guard }) => matches(guard.subject, labelsOf(name)))),
-  );
-  const [without, withGuards] = layersBeside(guards, snapshot, isLayered);
-  const all = [without, withGuards].flatMap((layers) => layers?.pods ?? snapshot.pods);
-  const pods = new Map<Pod, WorkloadPod>(all.map((pod) => [pod, pod]));
-  const groupOf = (pod: Pod): GroupName =>
-    pods.get(pod)?.workload ?? { namespace: pod.namespace, kind: 'Pod', name: pod.name };
-  const policies = snapshot.effective(true);
-  const { closed, opened, unclear } = flowChanges(
-    judgedView(snapshot, policies, without),
-    judgedView(snapshot, policies, withGuards),
-    { groupOf, isTemplate: (pod) => pods.get(pod)?.template === true, within, maxLinks: MAX_LINKS },
-  );
-  const ends = endsOf(snapshot.pods, labelsOf);
+  const layers = layersBeside(guards, snapshot, isLayered);
+  const subjects = guards.map(({ guard }) => guard.subject);
+  const { closed, opened, unclear } = changesBetween(layers, subjects, snapshot);
+  const [, withGuards] = layers;
+  const ends = endsOf(snapshot.pods, namespaceLabels(snapshot));
   const [cuts, opens, mayBe] = [closed, opened, unclear].map((changes) => byGuard(guards, changes, ends));
   const flowsOf = (guard: SnapshotGuard): FlowsOfGuard => ({
     cuts: cuts?.get(guard) ?? [],
@@ -110,7 +85,7 @@ function byGuard(
     const others = subtractPorts(ports, unionPorts(denied));
     for (const [index, guard] of guards.entries()) {
       const own = unionPorts([denied[index] ?? [], guardsOneOf(guard, both) ? others : []]);
-      if (own.length > 0) found.get(guard)?.push({ from: nameOf(from), to: nameOf(to), ports: own });
+      if (own.length > 0) found.get(guard)?.push(linkOf({ from, to, ports: own }));
     }
   }
   return found;
@@ -172,13 +147,4 @@ function endsOf(
       return [key, { namespaceLabels: labels, pods: ends }];
     }),
   );
-}
-
-function namespaceLabels({ namespaces }: Snapshot): (namespace: string) => StringMap {
-  const labels = new Map(namespaces.map((each) => [each.name, each.labels]));
-  return (name) => ({ ...labels.get(name), [LABEL_NAMESPACE_NAME]: name });
-}
-
-export function nameOf({ namespace, kind, name }: GroupName): GroupName {
-  return { ...(namespace !== undefined && { namespace }), kind, name };
 }

@@ -5,21 +5,15 @@
  * Two views are compared, in both of which the guard is asked first of all policies: alone, and after the rules of one other
  * policy, which here spare a flow the guard and decide nothing else. The flows that this opens pass by that policy.
  */
-import type { Pod } from '../analysis/cluster.ts';
-import { type FlowChange, flowChanges } from '../analysis/flow-changes.ts';
-import type { GroupName } from '../analysis/group.ts';
-import { TIED } from '../analysis/layers/decision.ts';
-import type { LayerObject } from '../analysis/layers/layered-view.ts';
-import type { KubeObject } from '../api/meta.ts';
-import { LABEL_NAMESPACE_NAME } from '../api/names.ts';
-import type { EnginePolicy, EngineRule, RuleOrder, UnclearPart } from '../engines/layers/engine-policy.ts';
-import { compareOrders } from '../engines/layers/stand-ins.ts';
-import { matches } from '../policy/semantics/selector.ts';
-import { type GuardedLink, MAX_LINKS, nameOf } from './guard-cuts.ts';
+import { TIED } from '../../analysis/layers/decision.ts';
+import type { LayerObject } from '../../analysis/layers/layered-view.ts';
+import type { KubeObject } from '../../api/meta.ts';
+import type { EnginePolicy, EngineRule, RuleOrder, UnclearPart } from '../../engines/layers/engine-policy.ts';
+import { compareOrders } from '../../engines/layers/stand-ins.ts';
+import { changesBetween, type GuardedLink, linkOf } from './changes.ts';
 import type { SnapshotGuard } from './guards.ts';
-import { judgedView, layerPoliciesOf, type LayerOptions, layersOf } from './layers.ts';
-import type { WorkloadPod } from './pods.ts';
-import type { Snapshot } from './snapshot.ts';
+import { layerPoliciesOf, layersOf } from '../layers.ts';
+import type { Snapshot } from '../snapshot.ts';
 
 /** A policy that lets flows pass which a guard denies. */
 export interface Bypass {
@@ -69,47 +63,16 @@ export function bypassesOf(
     .filter((policy) => policy !== own)
     .flatMap((policy) => earlier(policy, own) ?? [])
     .sort((a, b) => compareOrders(a.first, b.first));
+  const layersWith = (...inFront: EnginePolicy[]) => layersOf(snapshot, { ...options, inFront });
+  const first = inTier(own, 0);
+  const alone = before.length === 0 ? undefined : layersWith(first);
   const found = before.slice(0, MAX_COMPARED).flatMap(({ policy, parts }) => {
-    const { opened, unclear } = compared(snapshot, options, { own, policy, guard });
+    const layers = [alone, layersWith(inTier(policy, -1), first)] as const;
+    const { opened, unclear } = changesBetween(layers, [guard.guard.subject], snapshot);
     if (opened.length + unclear.length === 0) return [];
-    return [{ policy: policy.object, flows: opened.map(link), unclear: unclear.map(link), parts }];
+    return [{ policy: policy.object, flows: opened.map(linkOf), unclear: unclear.map(linkOf), parts }];
   });
   return { of: found, notCompared: before.slice(MAX_COMPARED).map(({ policy }) => policy.object) };
-}
-
-/** The flows that pass if the policy is asked before the guard, and the guard before all others. */
-function compared(
-  snapshot: Snapshot,
-  options: LayerOptions,
-  {
-    own,
-    policy,
-    guard: { guard },
-  }: { readonly own: EnginePolicy; readonly policy: EnginePolicy; readonly guard: SnapshotGuard },
-) {
-  const views = [[], [policy]].map((others) => {
-    const inFront = [...others, own].map((each, index) => inTier(each, index - others.length));
-    return layersOf(snapshot, { ...options, inFront });
-  });
-  const pods = new Map<Pod, WorkloadPod>(
-    views.flatMap((layers) => layers?.pods ?? snapshot.pods).map((pod) => [pod, pod]),
-  );
-  const groupOf = (pod: Pod): GroupName =>
-    pods.get(pod)?.workload ?? { namespace: pod.namespace, kind: 'Pod', name: pod.name };
-  const guarded = snapshot.namespaces.filter(({ name, labels }) =>
-    matches(guard.subject, { ...labels, [LABEL_NAMESPACE_NAME]: name }),
-  );
-  const networkPolicies = snapshot.effective(true);
-  return flowChanges(
-    judgedView(snapshot, networkPolicies, views[0]),
-    judgedView(snapshot, networkPolicies, views[1]),
-    {
-      groupOf,
-      isTemplate: (pod) => pods.get(pod)?.template === true,
-      within: new Set(guarded.map(({ name }) => name)),
-      maxLinks: MAX_LINKS,
-    },
-  );
 }
 
 interface Earlier {
@@ -172,8 +135,4 @@ function inTier({ object, isOfAnyNamespace, rules, unclear }: EnginePolicy, plac
 
 function isOf({ object }: EnginePolicy, { kind, metadata }: KubeObject): boolean {
   return object.kind === kind && object.name === metadata.name && object.namespace === undefined;
-}
-
-function link({ from, to, ports }: FlowChange): GuardedLink {
-  return { from: nameOf(from), to: nameOf(to), ports };
 }

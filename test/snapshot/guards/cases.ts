@@ -1,19 +1,19 @@
 /** Generated clusters with a profile that has a guard, policies of other kinds, and verdicts on single flows there. */
 import fc from 'fast-check';
-import { type Flow, isSamePod, type Pod } from '../../src/analysis/cluster.ts';
-import { compileView } from '../../src/analysis/evaluator.ts';
-import type { LayerVerdict } from '../../src/analysis/layers/decision.ts';
-import { LayeredEvaluator } from '../../src/analysis/layers/layered-evaluator.ts';
-import type { KubeObject } from '../../src/api/meta.ts';
-import { KIND } from '../../src/api/names.ts';
-import type { NetworkPolicy } from '../../src/api/network-policy.ts';
-import type { GuardedLink } from '../../src/snapshot/guard-cuts.ts';
-import type { SnapshotLayers } from '../../src/snapshot/layers.ts';
-import { ObjectSet } from '../../src/snapshot/objects.ts';
-import type { Snapshot } from '../../src/snapshot/snapshot.ts';
-import { labels, namespaces, pods, policies } from '../analysis/arbitrary.ts';
-import { admittedProfile, manifestsSnapshot } from '../cli/snapshot/fixture.ts';
-import { peer } from '../policy/arbitrary.ts';
+import { type Flow, isSamePod, type Pod } from '../../../src/analysis/cluster.ts';
+import { compileView } from '../../../src/analysis/evaluator.ts';
+import type { LayerVerdict } from '../../../src/analysis/layers/decision.ts';
+import { LayeredEvaluator } from '../../../src/analysis/layers/layered-evaluator.ts';
+import type { KubeObject } from '../../../src/api/meta.ts';
+import { KIND } from '../../../src/api/names.ts';
+import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
+import type { GuardedLink } from '../../../src/snapshot/guards/changes.ts';
+import type { SnapshotLayers } from '../../../src/snapshot/layers.ts';
+import { ObjectSet } from '../../../src/snapshot/objects.ts';
+import type { Snapshot } from '../../../src/snapshot/snapshot.ts';
+import { labels, namespaces, pods, policies } from '../../analysis/arbitrary.ts';
+import { admittedProfile, manifestsSnapshot } from '../../cli/snapshot/fixture.ts';
+import { peer } from '../../policy/arbitrary.ts';
 
 const PORTS = [
   { protocol: 'TCP', port: 80 },

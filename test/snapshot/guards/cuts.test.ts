@@ -1,12 +1,12 @@
 /** The flows that a guard cuts and opens, against verdicts on single flows without the guard and with it. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { cutsOf } from '../../src/snapshot/guard-cuts.ts';
-import { guardsOf, type SnapshotGuard } from '../../src/snapshot/guards.ts';
-import { layersOf, layersOfGuards } from '../../src/snapshot/layers.ts';
-import type { Snapshot } from '../../src/snapshot/snapshot.ts';
-import { runs } from '../policy/fixture.ts';
-import { cases, flowsOf, isListed, snapshotOf, textOf, verdictsOf } from './guard-cases.ts';
+import { cutsOf } from '../../../src/snapshot/guards/cuts.ts';
+import { guardsOf, type SnapshotGuard } from '../../../src/snapshot/guards/guards.ts';
+import { layersOf, layersOfGuards } from '../../../src/snapshot/layers.ts';
+import type { Snapshot } from '../../../src/snapshot/snapshot.ts';
+import { runs } from '../../policy/fixture.ts';
+import { cases, flowsOf, isListed, snapshotOf, textOf, verdictsOf } from './cases.ts';
 
 function layersBeside(snapshot: Snapshot, { object }: SnapshotGuard, isLayered: boolean) {
   const guards = object === undefined ? [] : [object];

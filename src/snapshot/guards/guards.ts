@@ -1,18 +1,18 @@
 /** The guards of a snapshot's profiles, as the operator writes them, and the policies of others that they restrict. Pure. */
-import type { KubeObject } from '../api/meta.ts';
-import { LABEL_EXCEPTION } from '../api/names.ts';
-import type { NetworkPolicy, PolicyType } from '../api/network-policy.ts';
-import type { GuardMode, RestrictedPolicy, SegmentationProfile } from '../api/profile.ts';
-import { CALICO_GUARD } from '../engines/calico/guard/carrier.ts';
-import { CLUSTER_NETWORK_POLICY } from '../engines/cluster-network-policy/carrier.ts';
-import type { CompiledGuard, GuardCarrier, GuardTooLarge } from '../engines/guards/carrier.ts';
-import { GUARD_CARRIERS } from '../engines/guards/carriers.ts';
-import { freeGuardName, guardObject } from '../engines/guards/objects.ts';
-import { choosePriority, FIRST_PRIORITY, LAST_PRIORITY } from '../engines/guards/priority.ts';
-import { compileGuard, NOTHING_ADDED } from '../policy/guard/compile.ts';
-import type { Guard } from '../policy/guard/guard.ts';
-import { restrictedPolicies } from '../policy/guard/restricted.ts';
-import type { Snapshot } from './snapshot.ts';
+import type { KubeObject } from '../../api/meta.ts';
+import { LABEL_EXCEPTION } from '../../api/names.ts';
+import type { NetworkPolicy, PolicyType } from '../../api/network-policy.ts';
+import type { GuardMode, RestrictedPolicy, SegmentationProfile } from '../../api/profile.ts';
+import { CALICO_GUARD } from '../../engines/calico/guard/carrier.ts';
+import { CLUSTER_NETWORK_POLICY } from '../../engines/cluster-network-policy/carrier.ts';
+import type { CompiledGuard, GuardCarrier, GuardTooLarge } from '../../engines/guards/carrier.ts';
+import { GUARD_CARRIERS } from '../../engines/guards/carriers.ts';
+import { freeGuardName, guardObject } from '../../engines/guards/objects.ts';
+import { choosePriority, FIRST_PRIORITY, LAST_PRIORITY } from '../../engines/guards/priority.ts';
+import { compileGuard, NOTHING_ADDED } from '../../policy/guard/compile.ts';
+import type { Guard } from '../../policy/guard/guard.ts';
+import { restrictedPolicies } from '../../policy/guard/restricted.ts';
+import type { Snapshot } from '../snapshot.ts';
 
 export interface SnapshotGuard {
   readonly profile: SegmentationProfile;
@@ -58,7 +58,7 @@ export function guardsOf(snapshot: Snapshot): SnapshotGuard[] {
  */
 export function carrierOf(snapshot: Snapshot): GuardCarrier {
   const { guard, objects } = snapshot;
-  const isOwn = (object: KubeObject) => snapshot.ownerOf({ ...object, spec: {} }) !== undefined;
+  const isOwn = (object: KubeObject) => snapshot.ownerOf(object) !== undefined;
   if (guard !== undefined)
     return GUARD_CARRIERS.find(({ kind }) => kind === guard.kind) ?? CLUSTER_NETWORK_POLICY;
   const present = GUARD_CARRIERS.find(({ kind }) => objects.of(kind).some(isOwn));
@@ -81,7 +81,7 @@ function prioritiesOf(
 ): ReadonlyMap<SegmentationProfile, number> {
   const { firstPriority: first = FIRST_PRIORITY, lastPriority: last = LAST_PRIORITY } = snapshot.guard ?? {};
   const objects = snapshot.objects.of(carrier.kind);
-  const ownerOf = (object: KubeObject) => snapshot.ownerOf({ ...object, spec: {} });
+  const ownerOf = (object: KubeObject) => snapshot.ownerOf(object);
   const foreign = new Set(
     objects
       .filter((each) => ownerOf(each) === undefined)
