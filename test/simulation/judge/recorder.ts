@@ -131,7 +131,7 @@ export class Recorder {
     for (const name of PROFILES) {
       const profile = this.observed.profile(name);
       const fault = profile && this.#rollouts.overdue(profile);
-      if (fault !== undefined) this.#fail(fault);
+      if (fault !== undefined) this.fail(fault);
     }
   }
 
@@ -204,14 +204,14 @@ export class Recorder {
     this.counts.requests += 1;
     if (request.method === 'GET') return;
     const why = withoutPrecondition(request);
-    if (why !== undefined) this.#fail(`I4, ${why}: ${request.method} ${request.path}`);
+    if (why !== undefined) this.fail(`I4, ${why}: ${request.method} ${request.path}`);
     const { clusterState, leads = false, readings = [] } = this.#replicaState(replica) ?? {};
     if (!leads)
-      this.#fail(`I4, ${replica} writes although it does not lead: ${request.method} ${request.path}`);
+      this.fail(`I4, ${replica} writes although it does not lead: ${request.method} ${request.path}`);
     const { kind, namespace } = routeOf(request.path);
     const isStrict = request.method === 'DELETE' || request.query?.['fieldValidation'] === 'Strict';
     if (kind.isDefined && !isStrict)
-      this.#fail(`a write that lets unknown fields be dropped: ${request.method} ${request.path}`);
+      this.fail(`a write that lets unknown fields be dropped: ${request.method} ${request.path}`);
     if (clusterState === undefined) return;
     this.observeClock(readings[0] ?? 0);
     if (kind !== NETWORK_POLICY || namespace === undefined) return;
@@ -251,7 +251,7 @@ export class Recorder {
     });
     if (opened === undefined) return;
     this.counts.excepted += 1;
-    if (opened !== '') this.#fail(`I4, ${opened}`);
+    if (opened !== '') this.fail(`I4, ${opened}`);
   }
 
   /** I4: no leader acts on an older version of an object than this leader, or a former one, acted on before. */
@@ -259,7 +259,7 @@ export class Recorder {
     for (const [object, version] of this.#knownVersions.get(request) ?? []) {
       const newest = this.#actedOn.get(object) ?? 0;
       if (version < newest)
-        this.#fail(
+        this.fail(
           `I4, ${request.method} ${request.path} is stale: it knows version ${version} of ${object}, and ${newest} was acted on`,
         );
       this.#actedOn.set(object, Math.max(version, newest));
@@ -269,7 +269,7 @@ export class Recorder {
   /** The mesh goes by these AuthorizationPolicies from now on. */
   followMesh(policies: readonly Stored[]): void {
     const fault = this.total?.push(policies);
-    if (fault !== undefined) this.#fail(`${fault}, with extensions, as istiod passes policies on`);
+    if (fault !== undefined) this.fail(`${fault}, with extensions, as istiod passes policies on`);
   }
 
   #onRevision(revision: Revision): void {
@@ -293,13 +293,13 @@ export class Recorder {
     if (kind === PROFILE) {
       const fault = this.#rollouts.follow(revision);
       this.counts.waves = this.#rollouts.waves;
-      if (fault !== undefined) this.#fail(fault);
+      if (fault !== undefined) this.fail(fault);
     }
     this.#judgeNetworkPolicy(revision, namespace, before);
     const fault = this.total?.follow(revision);
     const { at, key } = revision;
     if (fault !== undefined)
-      this.#fail(`${fault}, with extensions, at revision ${at} (${author} ${type} ${kind.plural} ${key})`);
+      this.fail(`${fault}, with extensions, at revision ${at} (${author} ${type} ${kind.plural} ${key})`);
   }
 
   #judgeNetworkPolicy(revision: Revision, namespace: string, before: Policies): void {
@@ -330,7 +330,7 @@ export class Recorder {
       mayCut: !hasStablePods(namespace) || this.total?.isIsolatedByOthers(namespace) === true,
     });
     if (breach !== undefined)
-      this.#fail(`${breach}, at revision ${at} (${author} ${type} ${kind.plural} ${key})`);
+      this.fail(`${breach}, at revision ${at} (${author} ${type} ${kind.plural} ${key})`);
     const stood = this.#seenPolicies.get(namespace) ?? [];
     if (stood.at(-1) !== now) this.#seenPolicies.set(namespace, [...stood, now]);
   }
@@ -400,7 +400,7 @@ export class Recorder {
   #judgeOwnership({ type, object, previous, key }: Revision): void {
     const before = previous ?? object;
     if (type !== 'ADDED' && !this.observed.operatorPolicies.has(before.metadata.uid ?? ''))
-      this.#fail(`I5, the operator changed the foreign policy ${key}: ${type}`);
+      this.fail(`I5, the operator changed the foreign policy ${key}: ${type}`);
   }
 
   /** I4: a write ends a pod's isolation only if the inputs justify it at some time since the live reads. */
@@ -417,9 +417,9 @@ export class Recorder {
         `${author} /apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies`,
       );
       const why = `I4, ${direction} of ${namespace} was opened at revision ${at} by ${key}`;
-      if (read === undefined) return this.#fail(`${why}, and the namespace was never read live`);
+      if (read === undefined) return this.fail(`${why}, and the namespace was never read live`);
       // A plan that opens begins with a live list. A namespace read before that list belongs to an earlier plan.
-      if (listed !== undefined && read < listed) return this.#fail(`${why}, and no live read preceded it`);
+      if (listed !== undefined && read < listed) return this.fail(`${why}, and no live read preceded it`);
       const isJustified = this.inputs.combinations(namespace, read).some((each) => {
         // Policies of exceptions only add: they stand where their profile isolates, and go with its isolation.
         const required = policiesOf(each, namespace, before, { required: true }).filter(
@@ -427,7 +427,7 @@ export class Recorder {
         );
         return opened.every((pod) => !isIsolated(pod, direction, required));
       });
-      if (!isJustified) this.#fail(`${why}, which no input has justified since the live read`);
+      if (!isJustified) this.fail(`${why}, which no input has justified since the live read`);
     }
   }
 
@@ -438,13 +438,18 @@ export class Recorder {
     for (const { type, status, lastTransitionTime } of conditions(object)) {
       const old = conditions(previous).find((each) => each.type === type);
       if (old?.status === status && old.lastTransitionTime !== lastTransitionTime)
-        this.#fail(
+        this.fail(
           `I6, condition ${type} of ${object.metadata.name} changed lastTransitionTime and not its status`,
         );
     }
   }
 
-  #fail(breach: string): void {
+  get hasFailed(): boolean {
+    return this.breach !== undefined;
+  }
+
+  /** Records a broken invariant, unless another one came before it. */
+  fail(breach: string): void {
     this.breach ??= breach;
   }
 }
