@@ -323,10 +323,12 @@ class Simulation {
     }
   }
 
+  /** Steps the clock of a replica. What it shows counts at once: it may step again before the next write. */
   #stepClock(whose: 'leader' | 'standby', skew: number): void {
     const replica = this.#operators[whose];
     replica?.clock.step(skew);
     this.#settling.steppedAt = this.#scheduler.time;
+    if (replica?.isLeading === true) this.#recorder.observeClock(replica.clock.now());
   }
 
   /** The API server refuses to let the operator read these collections from now on. */
