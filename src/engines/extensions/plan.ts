@@ -82,18 +82,16 @@ export function planExtensions(
   const narrow: NarrowingStep[] = [];
   for (const { policy, name } of named) {
     if (kept.has(policy.metadata.labels?.[LABEL_PROFILE] ?? '')) continue;
-    const before = own.get(name);
-    own.delete(name);
+    const before = own.get(name) ?? earlierForm(policy, { own, wanted, engine });
+    if (before !== undefined) own.delete(before.metadata.name);
     if (!isWritable) continue;
     const noted = wantedOf({ ...policy, metadata: { ...policy.metadata, name } }, before, engine);
     if (noted === 'unreadable') continue;
-    if (noted.rules.length === 0) {
-      if (before !== undefined) narrow.push({ verb: 'delete', before });
-    } else if (before === undefined) {
-      widen.push({ verb: 'create', object: objectOf(noted, engine) });
-    } else {
-      planUpdate(noted, before, { engine, widen, narrow });
-    }
+    const isCreated = before?.metadata.name !== name && noted.rules.length > 0;
+    if (isCreated) widen.push({ verb: 'create', object: objectOf(noted, engine) });
+    if (before === undefined) continue;
+    if (isCreated || noted.rules.length === 0) narrow.push({ verb: 'delete', before });
+    else planUpdate(noted, before, { engine, widen, narrow });
   }
   for (const before of own.values()) narrow.push({ verb: 'delete', before });
   return { widen, narrow };
@@ -113,6 +111,27 @@ function freeName(
   let { name } = metadata;
   while (taken.has(namePrefix + name)) name = alternativeName(metadata.labels?.[LABEL_PROFILE] ?? '', name);
   return namePrefix + name;
+}
+
+/**
+ * An own object that the policy had under another name: for other pods, or under an alternative name while a foreign object had
+ * its own. It has the same labels and direction, and no desired policy has its name.
+ */
+function earlierForm(
+  { metadata: { labels = {} }, direction }: ExtensionPolicy,
+  {
+    own,
+    wanted,
+    engine,
+  }: { own: ReadonlyMap<string, KubeObject>; wanted: ReadonlySet<string>; engine: ExtensionEngine },
+): KubeObject | undefined {
+  const ofPolicy = canonicalJSON(picked(labels, OWN_LABELS));
+  return [...own.values()].find((object) => {
+    const { name, labels: found = {} } = object.metadata;
+    if (wanted.has(name) || canonicalJSON(picked(found, OWN_LABELS)) !== ofPolicy) return false;
+    const { frame } = engine.read(object) ?? {};
+    return frame === undefined || frame.direction === direction;
+  });
 }
 
 interface NotedObject {
@@ -139,7 +158,8 @@ function wantedOf(
   const { frame, rules } = engine.compile(policy);
   const isUnresolved = (note: RuleNote | undefined) =>
     policy.unresolved.some(({ rule, peer }) => note?.rule === rule && note.peer === peer);
-  const known = before && rulesOf(before, frame, engine);
+  const isEarlier = before !== undefined && before.metadata.name !== policy.metadata.name;
+  const known = before && rulesOf(before, (isEarlier && engine.read(before)?.frame) || frame, engine);
   const kept = (known?.rules ?? []).filter(({ note }) => isUnresolved(note));
   const noted = before === undefined ? [] : notesOf(before).filter(isUnresolved);
   if (kept.length < noted.length && (known?.isRead === true || rules.length === 0)) return 'unreadable';
@@ -153,7 +173,7 @@ interface KnownRules {
   readonly isOfFrame: boolean;
 }
 
-/** The rules of an observed object that are as they were written, for the pods and direction of this frame. */
+/** The rules of an observed object that are as they were written for the pods and direction of this frame. */
 function rulesOf(object: KubeObject, frame: ExtensionFrame, engine: ExtensionEngine): KnownRules {
   const found = engine.read(object);
   if (found === undefined) return { rules: [], isRead: false, isOfFrame: false };

@@ -138,6 +138,55 @@ describe('plan of extensions', () => {
     assert.deepEqual(planFrom([foreign], []), { widen: [], narrow: [] });
   });
 
+  it('keeps the last known rules of an object that gets another name', () => {
+    const foreign: KubeObject = { metadata: { name: 'p.egress', namespace: 'shop' } };
+    const [alternative] = planFrom([foreign], [desired([API, NODES])]).widen;
+    const podSelector = { matchLabels: { app: 'web' } };
+    const metadata = { ...desired([]).metadata, name: 'p.egress.web' };
+    const [ofOtherPods] = planFrom([], [desired([API, NODES], { metadata, podSelector })]).widen;
+    const unresolved = [{ rule: 'api', peer: 'entity KubeAPIServer' }];
+    const wanted = [desired([NODES], { unresolved })];
+    for (const step of [alternative, ofOtherPods]) {
+      assert.ok(step?.verb === 'create');
+      const standing = { ...step.object, metadata: { ...step.object.metadata, uid: 'o' } };
+      const { widen, narrow } = planFrom([standing], wanted);
+      assert.deepEqual(text({ widen, narrow }), [['create host,kube-apiserver,remote-node'], ['delete']]);
+      assert.equal(widen[0]?.verb === 'create' && widen[0].object.metadata.name, 'p.egress');
+      assert.deepEqual(text(planFrom([created([NODES, API]), standing], wanted)), [[], ['delete']]);
+      // A rule that somebody has changed has no last known form: the object stays as it is.
+      const { spec } = standing as unknown as { spec: Spec };
+      const changed = { ...standing, spec: { ...spec, egress: [{ toEntities: ['all'] }] } };
+      assert.deepEqual(text(planFrom([changed as KubeObject], wanted)), [[], []]);
+    }
+  });
+
+  it('takes over no rules of the other direction, and of no desired object', () => {
+    const unresolved = [{ rule: 'api', peer: 'entity KubeAPIServer' }];
+    const ingress = { ...desired([API], { direction: 'Ingress' as const }) };
+    const metadata = { ...ingress.metadata, name: 'p.ingress' };
+    const [step] = planFrom([], [{ ...ingress, metadata }]).widen;
+    assert.ok(step?.verb === 'create');
+    assert.deepEqual(planFrom([step.object], [desired([], { unresolved })]), {
+      widen: [],
+      narrow: [{ verb: 'delete', before: step.object }],
+    });
+    const other = desired([], { unresolved, metadata: { ...ingress.metadata, name: 'p.egress.web' } });
+    assert.deepEqual(text(planFrom([created([API])], [other, desired([API])])), [[], []]);
+  });
+
+  it('deletes nothing under an alternative name while the kind can not be written', () => {
+    const foreign: KubeObject = { metadata: { name: 'p.egress', namespace: 'shop' } };
+    const [step] = planFrom([foreign], [desired([API])]).widen;
+    assert.ok(step?.verb === 'create');
+    const context = {
+      engine: CILIUM_EXTENSIONS,
+      ownerOf: ({ metadata }: KubeObject) => metadata.labels?.['segmentation.dev/profile'],
+      kept: new Set<string>(),
+      isWritable: false,
+    };
+    assert.deepEqual(planExtensions([step.object], [desired([API])], context), { widen: [], narrow: [] });
+  });
+
   it('deletes the object of an exception that is over while its profile is kept, and no other', () => {
     const ofException = (name: string) => {
       const object = created([API]);
