@@ -201,6 +201,9 @@ export class EngineObjects {
     const { metadata, ...rest } = raw as KubeObject;
     const { managedFields: _, ...kept } = metadata;
     const { name, namespace, uid = '' } = metadata;
+    // Somebody may remove the marks of an object whose owner nobody has asked for.
+    const known = this.#store.get(keyOf({ metadata }))?.object;
+    if (known?.metadata.uid === uid) this.ownerOf(known);
     if (isMarked({ metadata }) || this.#owners.has(uid))
       return { ...projectKeyOnly(raw), object: { ...rest, metadata: kept } };
     const part = this.#kind.foreignPart?.(raw as KubeObject);

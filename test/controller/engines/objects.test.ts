@@ -94,6 +94,27 @@ describe('objects of a network engine', () => {
     await objects.stop();
   });
 
+  it('are own ones also if somebody removes the labels of one before its owner is asked for', async () => {
+    const objects = watched(NETWORK_POLICY, () => {});
+    await scheduler.advance(MINUTE);
+    const labels = { [LABEL_MANAGED_BY]: MANAGER, [LABEL_PROFILE]: 'segmented' };
+    const type = { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy' };
+    const metadata = { name: 'written', namespace: 'shop', labels };
+    const object = { ...type, metadata, spec: { podSelector: {}, policyTypes: ['Ingress'] } };
+    const written = objects.write({ verb: 'create', object }, new AbortController().signal);
+    await scheduler.advance(1000);
+    await written;
+    assert.equal(handle('POST', POLICIES, { ...object, metadata: { ...metadata, name: 'seen' } }), 201);
+    await scheduler.advance(1000);
+    for (const name of ['written', 'seen'])
+      assert.equal(handle('PATCH', `${POLICIES}/${name}`, { metadata: { labels: null } }), 200);
+    await scheduler.advance(1000);
+    const own = objects.in('shop').filter((each) => objects.ownerOf(each) === 'segmented');
+    assert.deepEqual(own.map(({ metadata }) => metadata.name).sort(), ['seen', 'written']);
+    assert.ok(own.every(({ metadata }) => metadata.labels === undefined));
+    await objects.stop();
+  });
+
   it('can be written again once a list follows the upgrade of a definition that lacked a field', async () => {
     const versions = (spec: Schema) => [
       { name: 'v2', served: true, schema: { openAPIV3Schema: { properties: { spec } } } },
