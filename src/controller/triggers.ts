@@ -110,9 +110,9 @@ export class Triggers {
       this.#queue.add(SERVICE_ACCOUNTS, Priority.live);
     if ([old, next].some((item) => item?.profile.spec.workloads !== undefined))
       this.#queue.add(WORKLOADS, Priority.backfill);
-    if (next === undefined) this.#records.forgetProfile(name);
+    if (old !== undefined && old.uid !== next?.uid) this.#records.forgetProfile(name);
     // A new profile has no policies before it has the finalizer, whose event comes next.
-    else if (old === undefined && isNew(next)) return;
+    if (old === undefined && next !== undefined && isNew(next)) return;
     for (const namespace of this.#namespacesOf(name, [old, next])) this.intentChanged(namespace);
   }
 
@@ -133,6 +133,8 @@ export class Triggers {
     const relevant = (item: NamespaceItem | undefined) =>
       item && JSON.stringify([item.uid, item.labels, item.termination]);
     if (relevant(old) === relevant(next)) return;
+    // A list may show a namespace of the same name before any event has told that the former one is gone.
+    if (old !== undefined && next !== undefined && old.uid !== next.uid) this.#records.forgetNamespace(key);
     const record = this.#records.namespace(key);
     if (next === undefined || next.terminating) record.settleEvent();
     else record.noteEvent(this.#clock.monotonic());

@@ -4,7 +4,7 @@ import { Records } from '../../src/controller/records.ts';
 import { Triggers } from '../../src/controller/triggers.ts';
 import { encodeKey, type Key } from '../../src/controller/queue/key.ts';
 import { ClusterState } from '../../src/cluster-state/state.ts';
-import { projectNamespace } from '../../src/cluster-state/items.ts';
+import { projectNamespace, projectProfile } from '../../src/cluster-state/items.ts';
 import { compile } from '../../src/policy/compile.ts';
 import { facts, profile } from '../policy/fixture.ts';
 import { VirtualClock } from '../support/clocks/virtual-clock.ts';
@@ -88,6 +88,42 @@ describe('triggers', () => {
       clusterState.policies.project(policy('relying', { [LABEL_SERVICE_ACCOUNT]: 'web' })),
     );
     assert.deepEqual(asked, ['service-accounts', 'namespace/shop']);
+  });
+
+  it('forget a profile and a namespace that a list shows replaced by another of the same name', () => {
+    const clusterState = new ClusterState([]);
+    const records = new Records();
+    const queue = { add: () => {}, addAfter: () => {} };
+    new Triggers({ clusterState, records, queue, clock: new VirtualClock() }).subscribe();
+    const profiles = (uid: string, resourceVersion: string) => {
+      const { metadata, ...rest } = profile({});
+      const item = projectProfile({ ...rest, metadata: { ...metadata, uid, resourceVersion } });
+      clusterState.profiles.replace([item], resourceVersion);
+    };
+    const namespaces = (uid: string, resourceVersion: string) => {
+      const item = projectNamespace({ metadata: { name: 'shop', labels: {}, uid, resourceVersion } });
+      clusterState.namespaces.replace([item], resourceVersion);
+    };
+    const state = { generation: 1, state: 'enforced', desired: 1, applied: 1 } as const;
+    const record = () => {
+      records.setResult('segmented', 'shop', { ...state, unresolved: [], connections: [], conflicts: [] });
+      records.namespace('shop').enforced = new Map([
+        ['segmented', { isolation: ['Ingress'], lastWritten: [] }],
+      ]);
+    };
+    profiles('first', '1');
+    namespaces('first', '2');
+    record();
+    profiles('first', '3');
+    namespaces('first', '4');
+    assert.ok(records.namespace('shop').wasIsolatedBy('segmented', 'Ingress'));
+    assert.equal(records.resultsOf('segmented').size, 1);
+    profiles('second', '5');
+    assert.equal(records.resultsOf('segmented').size, 0);
+    record();
+    namespaces('second', '6');
+    assert.equal(records.resultsOf('segmented').size, 0);
+    assert.ok(!records.namespace('shop').wasIsolatedBy('segmented', 'Ingress'));
   });
 
   it('leave an event of a policy that is being written to the end of the write', () => {
