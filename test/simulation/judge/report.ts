@@ -7,15 +7,19 @@ import { type Result, simulate } from '../simulation.ts';
 const TRACE_LINES = 60;
 
 /**
- * Leaves out rounds, steps and fault rates without which the schedule still breaks an invariant.
+ * Leaves out rounds, steps and fault rates without which the schedule still breaks the same invariant. Without its last steps,
+ * many a schedule leaves the cluster in a state in which it can't converge, which would hide the fault.
  *
  * @param tries simulations at most
  */
 export async function shrink(plan: Plan, tries = 400): Promise<Plan> {
+  const broken = invariantOf((await simulate(plan)).breach);
   let smallest = plan;
   let left = tries;
   const accepts = async (candidate: Plan): Promise<boolean> => {
-    if (left-- <= 0 || (await simulate(candidate)).breach === undefined) return false;
+    if (left-- <= 0) return false;
+    const { breach } = await simulate(candidate);
+    if (breach === undefined || invariantOf(breach) !== broken) return false;
     smallest = candidate;
     return true;
   };
@@ -34,6 +38,11 @@ export async function shrink(plan: Plan, tries = 400): Promise<Plan> {
     if (smallest.hasStandby) await accepts({ ...smallest, hasStandby: false });
     if (smallest === before || left <= 0) return smallest;
   }
+}
+
+/** The invariant that a breach names; undefined if it names none. */
+function invariantOf(breach: string | undefined): string | undefined {
+  return /^I\d/.exec(breach ?? '')?.[0];
 }
 
 function idsOf({ rounds }: Plan): number[] {
