@@ -4,6 +4,7 @@ import type { NamespaceItem } from '../../cluster-state/items.ts';
 import { cachedPolicies } from '../../cluster-state/policies/cached.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
 import { planTunnels, type TunnelPlan, type TunnelProfile } from '../../engines/istio/ambient/plan.ts';
+import { withoutKnownMesh } from '../../engines/istio/ambient/unknown.ts';
 import { AMBIENT } from '../../engines/istio/mesh-config.ts';
 import type { AuthorizationPolicy } from '../../engines/istio/policy.ts';
 import { asksForTunnels, isAmbient, type MeshFacts, modeOf, trustDomainOf } from '../../policy/mesh.ts';
@@ -58,7 +59,15 @@ export class Tunnels {
           ? undefined
           : 'the service mesh and its policies have not been read yet';
     this.#decidedBy.set(namespace.key, unknown === undefined ? facts : undefined);
-    if (unknown !== undefined) return keptTunnels(asking, observed ?? [], unknown);
+    if (unknown !== undefined) {
+      const kept = keptTunnels(asking, observed ?? [], unknown);
+      return withoutKnownMesh(kept, {
+        profiles: intents.map(tunnelProfile),
+        policies: observed ?? [],
+        namespaces: [...this.#options.clusterState.namespaces.values()],
+        port: (facts === undefined || facts.kind === 'none' ? AMBIENT : facts.ambient).port,
+      });
+    }
     this.#profiles.set(namespace.key, intents.map(tunnelProfile));
     return this.#plan(namespace, observed)?.profiles ?? NO_TUNNELS;
   }

@@ -143,12 +143,13 @@ function mayBegin({ policies, profiles }: TunnelInput, leavesOut: boolean): bool
   );
 }
 
-function isIsolated(policies: readonly NetworkPolicy[]): boolean {
+/** True if NetworkPolicies isolate all pods of the namespace for ingress. */
+export function isIsolated(policies: readonly NetworkPolicy[]): boolean {
   return policies.some((each) => isolatesAll(each.spec, 'Ingress') && !isTransitionalCover(each));
 }
 
 /** The profile and its exceptions that are in force, as the owners of entrances. */
-function ownersIn(profile: TunnelProfile): EntranceOwner[] {
+export function ownersIn(profile: TunnelProfile): EntranceOwner[] {
   const exceptions = new Map(
     profile.policies.flatMap((policy) => {
       const name = policy.metadata.labels?.[LABEL_EXCEPTION];

@@ -10,13 +10,19 @@ import type { NetworkPolicy } from '../../../../src/api/network-policy.ts';
 import type { SegmentationException } from '../../../../src/api/exception.ts';
 import type { IngressRule, SegmentationProfile } from '../../../../src/api/profile.ts';
 import { compileException } from '../../../../src/policy/exceptions/compile.ts';
-import { planTunnels, type TunnelPlan } from '../../../../src/engines/istio/ambient/plan.ts';
+import {
+  planTunnels,
+  type TunnelPlan,
+  type TunnelProfile,
+} from '../../../../src/engines/istio/ambient/plan.ts';
+import { withoutKnownMesh } from '../../../../src/engines/istio/ambient/unknown.ts';
 import { detectIstio } from '../../../../src/engines/istio/detect.ts';
 import { planOverlay } from '../../../../src/engines/istio/overlay.ts';
 import type { ObjectStep } from '../../../../src/engines/object-step.ts';
 import { type Compiled, compile } from '../../../../src/policy/compile.ts';
 import { asksForTunnels } from '../../../../src/policy/mesh.ts';
 import { plan } from '../../../../src/policy/planning/plan.ts';
+import { keptTunnels, type MeshTunnels } from '../../../../src/policy/tunnels.ts';
 import { isolatesAll } from '../../../../src/policy/planning/effect.ts';
 import { isTransitionalCover } from '../../../../src/policy/planning/transition.ts';
 import { facts, profile } from '../../../policy/fixture.ts';
@@ -85,6 +91,8 @@ export function podOf(namespace: string, name: string, account: string, labels: 
 export class AmbientNamespace {
   policies: readonly NetworkPolicy[] = [];
   objects: readonly KubeObject[] = [];
+  /** False while the operator can't read the mesh or its policies. */
+  isKnown = true;
   readonly #labels: StringMap;
 
   constructor(labels: StringMap = {}) {
@@ -113,21 +121,34 @@ export class AmbientNamespace {
   }
 
   plan(profiles: readonly SegmentationProfile[]): TunnelPlan {
+    const compiled = compiledAll(profiles).map(([{ metadata, spec }, { policies, unresolved }]) => ({
+      profile: metadata.name,
+      isAsking: asksForTunnels(spec),
+      policies,
+      unresolved,
+    }));
+    if (!this.isKnown) return { profiles: this.#unknown(profiles, compiled), isSettled: true, objects: [] };
     return planTunnels(
       {
         namespace: { ...SHOP, labels: { ...SHOP.labels, ...this.#labels } },
-        profiles: compiledAll(profiles).map(([{ metadata, spec }, { policies, unresolved }]) => ({
-          profile: metadata.name,
-          isAsking: asksForTunnels(spec),
-          policies,
-          unresolved,
-        })),
+        profiles: compiled,
         policies: this.policies,
         objects: this.objects,
         ambient: NAMESPACES.filter(({ labels }) => labels['istio.io/dataplane-mode'] === 'ambient'),
       },
       { port: TUNNEL_PORT, trustDomain: TRUST_DOMAIN, namespaces: NAMESPACES },
     );
+  }
+
+  #unknown(profiles: readonly ExceptedProfile[], compiled: readonly TunnelProfile[]): MeshTunnels {
+    const asking = compiledAll(profiles).filter(([{ spec }]) => asksForTunnels(spec));
+    const intents = asking.map(([made, own]) => ({ profile: made, compiled: own }));
+    return withoutKnownMesh(keptTunnels(intents, this.policies, 'not read'), {
+      profiles: compiled,
+      policies: this.policies,
+      namespaces: NAMESPACES,
+      port: TUNNEL_PORT,
+    });
   }
 
   /**
@@ -192,6 +213,7 @@ export class AmbientNamespace {
   }
 
   #overlay({ objects }: TunnelPlan) {
+    if (!this.isKnown) return { widen: [], narrow: [] };
     const ownerOf = ({ metadata }: KubeObject) => metadata.labels?.['segmentation.dev/profile'];
     return planOverlay(this.objects, { policies: objects, kept: new Set() }, { ownerOf, meshWide: [] });
   }
