@@ -97,10 +97,10 @@ function unmetInNamespace(namespace: string, recorder: Recorder, tally: Tally): 
     if (unmet !== undefined) return unmet;
   }
   return (
-    recorder.total?.unmet(namespace, tally.directions) ??
-    recorder.total?.unmetOverlay(namespace, tally.directions) ??
-    recorder.total?.unmetPassages(namespace) ??
-    recorder.total?.unmetStaged(namespace) ??
+    recorder.total?.completeness.unmet(namespace, tally.directions) ??
+    recorder.total?.completeness.unmetOverlay(namespace, tally.directions) ??
+    recorder.total?.completeness.unmetPassages(namespace) ??
+    recorder.total?.completeness.unmetStaged(namespace) ??
     unmetInExceptions(namespace, recorder)
   );
 }
@@ -157,7 +157,7 @@ function withTunnels(
   intent: Compiled | undefined,
   { name, namespace, recorder }: ProfileInNamespace,
 ): Compiled | undefined {
-  const own = recorder.total?.tunnels(namespace)?.get(name);
+  const own = recorder.total?.completeness.tunnels(namespace)?.get(name);
   if (intent === undefined || own === undefined) return intent;
   return {
     ...intent,
@@ -287,7 +287,7 @@ function unmetInConditions(profile: SegmentationProfile, recorder: Recorder): st
   const index = PROFILES.indexOf(profile.metadata.name);
   const isResolved = !matchedNamespaces(profile, recorder).some((namespace) => {
     const current = inputs.current(namespace);
-    const tunnels = recorder.total?.tunnels(namespace)?.get(profile.metadata.name);
+    const tunnels = recorder.total?.completeness.tunnels(namespace)?.get(profile.metadata.name);
     return (
       hasUnresolved(current.profiles[index]?.profile ?? profile, namespace, current) ||
       (tunnels?.unresolved.length ?? 0) > 0
@@ -298,7 +298,7 @@ function unmetInConditions(profile: SegmentationProfile, recorder: Recorder): st
   const expected = recorder.total?.guardStatus(profile.metadata.name);
   if (guard?.reason === 'Progressing' || (expected !== undefined && guard?.status !== expected))
     return `GuardReady is ${guard?.status}, and should be ${expected}: ${guard?.message}`;
-  if (mesh?.status !== 'False' && recorder.total?.lacksStrict(profile.metadata.name) === true)
+  if (mesh?.status !== 'False' && recorder.total?.completeness.lacksStrict(profile.metadata.name) === true)
     return `strict mutual TLS is missing, and MeshReady is ${mesh?.status}: ${mesh?.message}`;
   for (const type of ['PeersResolved', 'Ready']) {
     const condition = conditionOf(profile, type);

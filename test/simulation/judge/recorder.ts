@@ -327,7 +327,7 @@ export class Recorder {
       policies: now,
       references: this.#referencesOf(namespace),
       labels,
-      mayCut: !hasStablePods(namespace) || this.total?.isIsolatedByOthers(namespace) === true,
+      mayCut: !hasStablePods(namespace) || this.total?.states.isIsolatedByOthers(namespace) === true,
     });
     if (breach !== undefined)
       this.fail(`${breach}, at revision ${at} (${author} ${type} ${kind.plural} ${key})`);
