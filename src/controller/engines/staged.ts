@@ -3,13 +3,13 @@
  * by a queue of their own: a failure here delays no NetworkPolicy, and fails no namespace.
  */
 import type { KubeObject } from '../../api/meta.ts';
-import { LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../../api/names.ts';
+import { LABEL_PROFILE } from '../../api/names.ts';
 import { DIRECTIONS, type NetworkPolicy } from '../../api/network-policy.ts';
 import { planExtensions } from '../../engines/extensions/plan.ts';
 import type { StagingEngine } from '../../engines/staging/engine.ts';
 import type { ObjectStep } from '../../engines/object-step.ts';
 import { planStaged } from '../../engines/staging/plan.ts';
-import { ApiError, isAborted, isForbidden, isNamespaceTerminating, isNotFound } from '../../kube/errors.ts';
+import { ApiError, isAborted, isNamespaceTerminating } from '../../kube/errors.ts';
 import { Resource } from '../../kube/resource.ts';
 import { type DesiredStaged, NOTHING_STAGED, withoutExtended } from '../../policy/staged.ts';
 import { sleep } from '../../util/clock.ts';
@@ -18,6 +18,7 @@ import { counted } from '../../util/list-text.ts';
 import { KeyQueue, type Outcome, Priority, type Retry } from '../queue/key-queue.ts';
 import { DONE, givenUp, retry } from '../queue/outcome.ts';
 import { type EngineKind, EngineObjects, type EngineObjectsOptions, SchemaTooOldError } from './objects.ts';
+import { hasOwnObjects } from './own-objects.ts';
 
 export interface StagedPoliciesOptions extends EngineObjectsOptions {
   readonly engine: StagingEngine;
@@ -45,35 +46,25 @@ const CONCURRENCY = 2;
 const MOST_ATTEMPTS = 10;
 const RETIRING_INTERVAL_MS = 2000;
 
-/**
- * True if an earlier process has left staged policies of the engine. Kinds that are missing, or may not be read, have none that
- * could be deleted.
- */
+/** True if an earlier process has left staged policies of the engine that can be deleted. */
 export async function areLeft(
   engine: StagingEngine,
   { transport, clock }: Pick<StagedPoliciesOptions, 'transport' | 'clock'>,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const labelSelector = `${LABEL_MANAGED_BY}=${MANAGER}`;
+  const kinds = [engine.kind, engine.extensions.kind];
   for (let attempt = 0; attempt < MOST_ATTEMPTS && !signal.aborted; attempt++) {
     try {
-      const lists = [engine.kind, engine.extensions.kind].map((kind) =>
-        new Resource(transport, kind)
-          .list({ labelSelector, limit: 1, metadataOnly: true, signal })
-          .catch(ignoreMissing),
+      const found = await Promise.all(
+        kinds.map((kind) => hasOwnObjects(new Resource(transport, kind), signal)),
       );
-      return (await Promise.all(lists)).some(({ items }) => items.length > 0);
+      return found.includes(true);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       await sleep(clock, RETIRING_INTERVAL_MS, signal);
     }
   }
   return false;
-}
-
-function ignoreMissing(error: unknown): { readonly items: readonly never[] } {
-  if (!isForbidden(error) && !isNotFound(error)) throw error;
-  return { items: [] };
 }
 
 /** A write of an object of one of the two kinds. */

@@ -21,15 +21,9 @@ import {
 import { isTransition } from '../../engines/istio/transition.ts';
 import { isAsWritten } from '../../engines/digests.ts';
 import type { ObjectStep } from '../../engines/object-step.ts';
-import {
-  ApiError,
-  isAborted,
-  isCollectionMissing,
-  isForbidden,
-  isNamespaceTerminating,
-} from '../../kube/errors.ts';
+import { ApiError, isAborted, isForbidden, isNamespaceTerminating } from '../../kube/errors.ts';
 import type { Transport } from '../../kube/http/transport.ts';
-import { PAGE_SIZE, Resource } from '../../kube/resource.ts';
+import { Resource } from '../../kube/resource.ts';
 import type { StoreChange } from '../../kube/watch/store.ts';
 import {
   asksForOverlay,
@@ -45,6 +39,7 @@ import { isTunnel, type MeshTunnels } from '../../policy/tunnels.ts';
 import { isProfileReference } from '../../policy/semantics/normalize.ts';
 import type { Clock, Random } from '../../util/clock.ts';
 import { type EngineKind, EngineObjects, isMarked } from '../engines/objects.ts';
+import { hasOwnObjects } from '../engines/own-objects.ts';
 import { type ExtensionWriteContext, type ExtensionWrites, NOTHING_TO_WRITE } from '../engine-support.ts';
 import type { DesiredOverlay, MeshSupport } from '../mesh-support.ts';
 import { AMBIENT_MODE, type Enrolment, SIDECARS } from './enrolment.ts';
@@ -134,11 +129,20 @@ export class MeshOverlay {
     clusterState.namespaces.subscribe((change) => this.#namespaceChanged(change));
   }
 
-  /** Begins to watch if an earlier process has left objects, or if that can't be told. */
+  /**
+   * Begins to watch if an earlier process has left objects, or if that can't be told.
+   *
+   * @throws ApiError if the signal is aborted
+   */
   async restore(signal: AbortSignal): Promise<void> {
     for (const { kind } of OVERLAY_KINDS) {
       if (this.#kinds !== undefined) return;
-      if (await areLeft(new Resource(this.#options.transport, kind), signal)) this.#watch();
+      try {
+        if (await hasOwnObjects(new Resource(this.#options.transport, kind), signal)) this.#watch();
+      } catch (error) {
+        if (!(error instanceof ApiError) || isAborted(error)) throw error;
+        this.#watch();
+      }
     }
   }
 
@@ -428,30 +432,6 @@ export class MeshOverlay {
     }
     this.planAgain();
     this.reports.changed();
-  }
-}
-
-/**
- * True if an own object exists. A selector would not find those whose labels somebody has removed.
- *
- * @throws ApiError if the signal is aborted
- */
-async function areLeft(objects: Resource<KubeObject>, signal: AbortSignal): Promise<boolean> {
-  const options = { limit: PAGE_SIZE, metadataOnly: true, signal };
-  let wasEmpty = false;
-  try {
-    for (let next: string | undefined; ; ) {
-      const { metadata, items } = await objects.list({ ...options, continue: next });
-      if (items.some(isMarked)) return true;
-      next = metadata.continue || undefined;
-      // A cache may send an empty list by mistake: it is believed at the second time.
-      if (next === undefined && (wasEmpty || items.length > 0)) return false;
-      wasEmpty ||= items.length === 0;
-    }
-  } catch (error) {
-    if (!(error instanceof ApiError) || isAborted(error)) throw error;
-    // Without permission or kind there is nothing that could be removed.
-    return !isForbidden(error) && !isCollectionMissing(error);
   }
 }
 
