@@ -1,11 +1,12 @@
 /** The parts of profiles, namespaces and policies that the cluster state holds, and how they are taken from the wire. Pure. */
 import type { Condition, KubeObject, ObjectMeta, StringMap } from '../api/meta.ts';
-import { GROUP, LABEL_EXCEPTION, PLURAL, VERSION } from '../api/names.ts';
+import { GROUP, PLURAL, VERSION } from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import type { ResourceKind } from '../kube/resource.ts';
 import type { Item } from '../kube/watch/store.ts';
 import { peerScopesOf, type PeerScopes } from '../policy/admission/widening.ts';
+import { exceptionNameOf } from '../policy/ownership.ts';
 import { ownedKeys } from '../policy/pod-security/label-managers.ts';
 import type { PolicyContent, PolicyContentPool, PolicyIdentity } from './policies/content-pool.ts';
 
@@ -184,8 +185,9 @@ function factsOf(content: PolicyContent): Facts {
 }
 
 /** The exception that an own policy was written for; undefined for other policies, and if its content is not cached. */
-export function exceptionOf({ profile, content }: PolicyItem): string | undefined {
-  return profile === undefined ? undefined : content?.labels?.[LABEL_EXCEPTION];
+export function exceptionOf({ profile, hasExceptionOwner, content }: PolicyItem): string | undefined {
+  const isOwn = profile !== undefined || hasExceptionOwner;
+  return isOwn && content !== undefined ? exceptionNameOf(content) : undefined;
 }
 
 /** Key, uid and resourceVersion of any object, and nothing of its content. */

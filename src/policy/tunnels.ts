@@ -2,10 +2,11 @@
  * The policies that open the port by which a mesh without sidecars carries all connections. They depend on the mesh and on all
  * policies of the namespace, so that the compiler of a profile makes none of them. Pure.
  */
-import { ANNOTATION_RULES, LABEL_EXCEPTION, LABEL_PROFILE, LABEL_ROLE, LABEL_RULE } from '../api/names.ts';
+import { ANNOTATION_RULES, LABEL_PROFILE, LABEL_ROLE, LABEL_RULE } from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import type { Compiled } from './compile.ts';
+import { exceptionNameOf } from './ownership.ts';
 import type { UnresolvedPeer } from './rules.ts';
 import { TUNNEL_RULE } from './tunnel-rule.ts';
 
@@ -47,15 +48,11 @@ export function exceptionTunnels(
   observed: readonly NetworkPolicy[],
   desired: readonly NetworkPolicy[],
 ): NetworkPolicy[] {
-  const inForce = new Set(desired.map(exceptionOf));
+  const inForce = new Set(desired.map(({ metadata }) => exceptionNameOf(metadata)));
   return observed.filter((each) => {
-    const exception = exceptionOf(each);
+    const exception = exceptionNameOf(each.metadata);
     return isTunnel(each) && exception !== undefined && inForce.has(exception);
   });
-}
-
-function exceptionOf({ metadata }: NetworkPolicy): string | undefined {
-  return metadata.labels?.[LABEL_EXCEPTION];
 }
 
 /** The observed tunnels of these profiles, which stay while the mesh is not known. */
@@ -68,7 +65,7 @@ export function keptTunnels(
     intents.map(({ profile: { metadata }, compiled }) => {
       const own = observed.filter((each) => each.metadata.labels?.[LABEL_PROFILE] === metadata.name);
       const policies = [
-        ...own.filter((each) => isTunnel(each) && exceptionOf(each) === undefined),
+        ...own.filter((each) => isTunnel(each) && exceptionNameOf(each.metadata) === undefined),
         ...exceptionTunnels(own, compiled.policies),
       ];
       const unresolved: UnresolvedPeer = {

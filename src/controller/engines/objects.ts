@@ -16,7 +16,7 @@ import { Resource, type ResourceKind } from '../../kube/resource.ts';
 import { Reflector } from '../../kube/watch/reflector.ts';
 import { type Item, Store } from '../../kube/watch/store.ts';
 import type { MissingReason } from '../../policy/extensions.ts';
-import { isProfileReference } from '../../policy/semantics/normalize.ts';
+import { isOwnReference } from '../../policy/semantics/normalize.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
 import type { Clock, Random } from '../../util/clock.ts';
 import { errorMessage } from '../../util/error-message.ts';
@@ -334,5 +334,5 @@ function keyOf({ metadata: { namespace, name } }: KubeObject): string {
 
 /** True if an object is marked as the operator's own, by its label or by its owner: somebody may have removed one of them. */
 export function isMarked({ metadata: { labels, ownerReferences } }: Pick<KubeObject, 'metadata'>): boolean {
-  return labels?.[LABEL_MANAGED_BY] === MANAGER || ownerReferences?.some(isProfileReference) === true;
+  return labels?.[LABEL_MANAGED_BY] === MANAGER || ownerReferences?.some(isOwnReference) === true;
 }

@@ -7,8 +7,11 @@ type Policies = Pick<ClusterState, 'policies'>;
 /** A policy without cached content may be one of an exception, and then its end is unknown too. */
 export function* policiesOfExceptions({ policies }: Policies, namespace: string): Generator<PolicyItem> {
   for (const item of policies.byNamespace(namespace))
-    if (exceptionOf(item) !== undefined || (item.profile !== undefined && item.content === undefined))
-      yield item;
+    if (exceptionOf(item) !== undefined || mayBeOfException(item)) yield item;
+}
+
+function mayBeOfException({ content, profile, hasExceptionOwner }: PolicyItem): boolean {
+  return content === undefined && (profile !== undefined || hasExceptionOwner);
 }
 
 /** @param exception its name */

@@ -1,9 +1,10 @@
 /** The desired policies of a namespace, of all profiles together. Pure. */
-import { LABEL_EXCEPTION, LABEL_ROLE } from '../../api/names.ts';
+import { LABEL_ROLE } from '../../api/names.ts';
 import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../api/network-policy.ts';
 import { withoutDirections, withRole } from '../../policy/directions.ts';
 import { carriesRules, isolatesAll } from '../../policy/planning/effect.ts';
-import { isTransitionalCover } from '../../policy/planning/transition.ts';
+import { isTransition, isTransitionalCover } from '../../policy/planning/transition.ts';
+import { exceptionNameOf } from '../../policy/ownership.ts';
 import { isolates, isProfileReference } from '../../policy/semantics/normalize.ts';
 import type { ProfileIntent } from './gather.ts';
 import { asNetworkPolicy, type ExtensionPolicy } from '../../policy/extensions.ts';
@@ -245,11 +246,17 @@ export function withoutPostponed(
 
 /** The policy of an exception ends with the exception, also where the other policies stay as they are. */
 function isOfException({ metadata }: NetworkPolicy): boolean {
-  return metadata.labels?.[LABEL_EXCEPTION] !== undefined;
+  return exceptionNameOf(metadata) !== undefined;
 }
 
-function isWanted({ metadata }: NetworkPolicy, { added }: ProfileIntent): boolean {
-  return (added?.policies ?? []).some((each) => each.metadata.name === metadata.name);
+/** True for a policy of an exception that goes on, and for a bridge, which has another name than the policy that it stands for. */
+function isWanted(policy: NetworkPolicy, { added }: ProfileIntent): boolean {
+  const { name } = policy.metadata;
+  const exception = exceptionNameOf(policy.metadata);
+  const isBridge = isTransition(policy);
+  return (added?.policies ?? []).some(
+    ({ metadata }) => metadata.name === name || (isBridge && exceptionNameOf(metadata) === exception),
+  );
 }
 
 function roleOf({ metadata }: NetworkPolicy): string | undefined {

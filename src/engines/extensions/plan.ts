@@ -15,13 +15,13 @@ import {
   alternativeName,
   ANNOTATION_DIGESTS,
   ANNOTATION_RULES,
-  LABEL_EXCEPTION,
   LABEL_PROFILE,
   OWN_LABELS,
 } from '../../api/names.ts';
 import type { PolicyType } from '../../api/network-policy.ts';
 import type { ExtensionPolicy } from '../../policy/extensions.ts';
 import { formatNotes, notesOf, type RuleNote } from '../../policy/notes.ts';
+import { exceptionNameOf } from '../../policy/ownership.ts';
 import { isOwnReference } from '../../policy/semantics/normalize.ts';
 import { updatedMetadata } from '../../policy/planning/updated-metadata.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
@@ -99,7 +99,7 @@ export function planExtensions(
 
 /** True for an object of an exception that is over: it ends also where the other objects of its profile stay. */
 function isEndedException({ metadata }: KubeObject, wanted: ReadonlySet<string>): boolean {
-  return metadata.labels?.[LABEL_EXCEPTION] !== undefined && !wanted.has(metadata.name);
+  return exceptionNameOf(metadata) !== undefined && !wanted.has(metadata.name);
 }
 
 /** The name of the object, or its first free alternative name; always the same one. */

@@ -15,7 +15,6 @@ import {
   alternativeName,
   ANNOTATION_DIGESTS,
   ANNOTATION_RULES,
-  LABEL_EXCEPTION,
   LABEL_PROFILE,
   LABEL_ROLE,
   OWN_LABELS,
@@ -24,7 +23,8 @@ import type { NetworkPolicy } from '../../api/network-policy.ts';
 import { formatNotes } from '../../policy/notes.ts';
 import { isTunnel } from '../../policy/tunnels.ts';
 import { updatedMetadata } from '../../policy/planning/updated-metadata.ts';
-import { isolates, isProfileReference } from '../../policy/semantics/normalize.ts';
+import { exceptionNameOf } from '../../policy/ownership.ts';
+import { isolates, isOwnReference } from '../../policy/semantics/normalize.ts';
 import { matches } from '../../policy/semantics/selector.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
 import type { ObjectStep } from '../object-step.ts';
@@ -394,7 +394,7 @@ function isDryRun({ metadata }: KubeObject): boolean {
 }
 
 function isOfException({ metadata }: KubeObject): boolean {
-  return metadata.labels?.[LABEL_EXCEPTION] !== undefined;
+  return exceptionNameOf(metadata) !== undefined;
 }
 
 /** True if the object denies all connections of the namespace that no other one allows. */
@@ -473,6 +473,6 @@ function ownParts({ metadata, spec }: KubeObject & { readonly spec?: unknown }):
     spec ?? {},
     OWN_LABELS.map((key) => labels[key] ?? null),
     [ANNOTATION_RULES, ANNOTATION_DIGESTS, ANNOTATION_DRY_RUN].map((key) => annotations[key] ?? null),
-    ownerReferences.filter(isProfileReference).map(({ uid, name }) => `${uid} ${name}`),
+    ownerReferences.filter(isOwnReference).map(({ uid, name }) => `${uid} ${name}`),
   ]);
 }

@@ -14,7 +14,13 @@ import {
 } from '../../api/names.ts';
 import type { NetworkPolicy, NetworkPolicyPort, PolicyType } from '../../api/network-policy.ts';
 import { notesOf } from '../notes.ts';
-import { type DirectionRule, isolates, isProfileReference, rulesOf } from '../semantics/normalize.ts';
+import {
+  type DirectionRule,
+  isExceptionReference,
+  isolates,
+  isProfileReference,
+  rulesOf,
+} from '../semantics/normalize.ts';
 
 /**
  * The peers that policies carried so far. A policy is named as it was compiled, also where it exists under an alternative name.
@@ -72,6 +78,7 @@ function compiledName({ metadata, spec }: NetworkPolicy): string | undefined {
     return exceptionPolicyName(profile, exception, compiled);
   }
   // Somebody removed or changed the labels. The owner and the name still tell.
+  if (ownerReferences.some(isExceptionReference)) return name;
   const owner = ownerReferences.find(isProfileReference)?.name;
   if (owner === undefined) return undefined;
   const [first = '', named, ...rule] = name.split('.');

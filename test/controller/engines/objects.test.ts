@@ -1,7 +1,13 @@
 /** The watched objects of a network engine, against the model of the API server in virtual time. */
 import assert from 'node:assert/strict';
 import type { KubeObject } from '../../../src/api/meta.ts';
-import { LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../../../src/api/names.ts';
+import {
+  API_VERSION,
+  EXCEPTION_KIND,
+  LABEL_MANAGED_BY,
+  LABEL_PROFILE,
+  MANAGER,
+} from '../../../src/api/names.ts';
 import { projectProfile } from '../../../src/cluster-state/items.ts';
 import { ClusterState } from '../../../src/cluster-state/state.ts';
 import { EngineObjects, SchemaTooOldError } from '../../../src/controller/engines/objects.ts';
@@ -112,6 +118,21 @@ describe('objects of a network engine', () => {
     const own = objects.in('shop').filter((each) => objects.ownerOf(each) === 'segmented');
     assert.deepEqual(own.map(({ metadata }) => metadata.name).sort(), ['seen', 'written']);
     assert.ok(own.every(({ metadata }) => metadata.labels === undefined));
+    await objects.stop();
+  });
+
+  it('are own ones by the exception that owns them, if somebody has removed their labels', async () => {
+    const ownerReferences = [
+      { apiVersion: API_VERSION, kind: EXCEPTION_KIND, name: 'debug', uid: 'uid-debug' },
+    ];
+    const metadata = { name: 'segmented.exception.debug.egress', ownerReferences };
+    assert.equal(handle('POST', POLICIES, { metadata, spec: { podSelector: {} } }), 201);
+    clusterState.exceptions = { grantedBy: (uid) => (uid === 'uid-debug' ? 'segmented' : undefined) };
+    const objects = watched(NETWORK_POLICY, () => {});
+    await scheduler.advance(MINUTE);
+    const found = objects.in('shop').find(({ metadata: { name } }) => name === metadata.name);
+    assert.ok(found !== undefined);
+    assert.equal(objects.ownerOf(found), 'segmented');
     await objects.stop();
   });
 

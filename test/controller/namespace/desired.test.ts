@@ -6,6 +6,7 @@ import { desiredOf, desiredOverlay } from '../../../src/controller/namespace/des
 import type { ProfileIntent } from '../../../src/controller/namespace/gather.ts';
 import type { Postponed } from '../../../src/controller/namespace/postponed.ts';
 import { compile } from '../../../src/policy/compile.ts';
+import { bridgeFor } from '../../../src/policy/planning/transition.ts';
 import { compileException } from '../../../src/policy/exceptions/compile.ts';
 import { byObjectName } from '../../../src/util/order.ts';
 import { CREATED, exception, granting, HOUR } from '../../policy/exceptions/fixture.ts';
@@ -26,7 +27,7 @@ const STALLED: Postponed = {
 /** The names of the desired policies, of which one exception is over and the other goes on. */
 function namesOf(
   intent: Pick<ProfileIntent, 'relation' | 'compiled'>,
-  { isStalled = false, isGated = false, added = GOING_ON } = {},
+  { isStalled = false, isGated = false, added = GOING_ON, observed = OBSERVED } = {},
 ): string[] {
   const whole: ProfileIntent = {
     profile: PROFILE,
@@ -34,8 +35,8 @@ function namesOf(
     added: { policies: added, extensions: [], unresolved: [] },
   };
   const { policies: desired } = desiredOf([whole], new Map(isStalled ? [['p', STALLED]] : []), {
-    observed: OBSERVED,
-    ownerOf: ({ metadata }) => metadata.labels?.[LABEL_PROFILE],
+    observed,
+    ownerOf: () => 'p',
     isGated: () => isGated,
   });
   return desired.map(({ metadata }) => metadata.name).sort();
@@ -57,6 +58,26 @@ describe('desired policies of exceptions', () => {
 
   it('end with their exception while the policies of the profile are held, and stay otherwise', () => {
     assert.deepEqual(namesOf({ relation: 'held', compiled: OWN }), [DENY, EXCEPTION]);
+  });
+
+  it('end with their exception also where somebody has removed their labels', () => {
+    const observed = OBSERVED.map((each) => ({ ...each, metadata: { ...each.metadata, labels: {} } }));
+    assert.deepEqual(namesOf({ relation: 'held', compiled: OWN }, { observed }), [DENY, EXCEPTION]);
+    const stalled = { relation: 'enforce', compiled: withExceptions } as const;
+    assert.deepEqual(namesOf(stalled, { observed, isStalled: true }), [DENY, EXCEPTION]);
+  });
+
+  it('keep the bridges of an exception that goes on while the profile is stalled', () => {
+    const [goingOn, over] = [...GOING_ON, ...OVER].map((each, index) => {
+      const { metadata, spec } = bridgeFor(each);
+      return { metadata: { ...metadata, name: `p.transition.${index}` }, spec };
+    });
+    assert.ok(goingOn && over);
+    const observed = [...OBSERVED, goingOn, over];
+    assert.deepEqual(
+      namesOf({ relation: 'enforce', compiled: withExceptions }, { observed, isStalled: true }),
+      [DENY, EXCEPTION, 'p.transition.0'],
+    );
   });
 
   const added = [...GOING_ON, ...policiesOf('new')];

@@ -386,9 +386,23 @@ describe('AuthorizationPolicies of an overlay', () => {
       const [added, ...others] = objects.slice(kept.length);
       assert.deepEqual([added?.metadata.name, others], ['segmented.exception.now.ingress', []]);
       assert.equal(added?.metadata.annotations?.['istio.io/dry-run'], mode === 'Audit' ? 'true' : undefined);
-      const ended = planAuthorization(objects, desired([]), contextOf(identities));
-      assert.deepEqual(ended.widen, []);
-      assert.deepEqual(ended.narrow.reduce(after, objects), kept);
+      const without = (key: 'labels' | 'ownerReferences') =>
+        objects.map((each): KubeObject => {
+          const { [key]: _, ...metadata } = each.metadata;
+          return each === added ? { ...each, metadata } : each;
+        });
+      const context = { ...contextOf(identities), ownerOf: () => 'segmented' };
+      const restored = planAuthorization(
+        without('ownerReferences'),
+        desired(ingressOf(excepted.policies)),
+        context,
+      );
+      assert.deepEqual(restored.widen.reduce(after, without('ownerReferences')).slice(kept.length), [added]);
+      for (const observed of [objects, without('labels')]) {
+        const ended = planAuthorization(observed, desired([]), context);
+        assert.deepEqual(ended.widen, []);
+        assert.deepEqual(ended.narrow.reduce(after, observed), kept);
+      }
     });
 
   it('allow at every step what policies allow that stay as they are, while the overlay of another profile begins and ends', () => {
