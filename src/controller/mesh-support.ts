@@ -16,7 +16,7 @@ export interface MeshSupport {
    * The policies that open the tunnel of a mesh without sidecars in a namespace.
    *
    * @param intents all profiles that are enforced there
-   * @param observe all NetworkPolicies of the namespace; undefined if they have to be read first
+   * @param observe all NetworkPolicies of the namespace, with the labels of their owners; undefined if they have to be read first
    */
   tunnels(
     namespace: NamespaceItem,

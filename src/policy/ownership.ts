@@ -1,6 +1,6 @@
 /** The owners of own objects, also where somebody has removed their labels. Pure. */
-import type { ObjectMeta } from '../api/meta.ts';
-import { LABEL_EXCEPTION } from '../api/names.ts';
+import type { KubeObject, ObjectMeta } from '../api/meta.ts';
+import { LABEL_EXCEPTION, LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../api/names.ts';
 import { isExceptionReference } from './semantics/normalize.ts';
 
 /** The exception that an own object was written for: by its label or, without the label, by its owner; undefined if for none. */
@@ -9,4 +9,23 @@ export function exceptionNameOf({
   ownerReferences,
 }: Pick<ObjectMeta, 'labels' | 'ownerReferences'>): string | undefined {
   return labels?.[LABEL_EXCEPTION] ?? ownerReferences?.find(isExceptionReference)?.name;
+}
+
+/**
+ * The object with the labels that name its profile and its exception, where somebody has changed or removed them. An object that
+ * has them, or is foreign, is returned as it is.
+ *
+ * @param profile the profile that owns the object; undefined for a foreign object
+ */
+export function withOwnerLabels<T extends KubeObject>(object: T, profile: string | undefined): T {
+  if (profile === undefined) return object;
+  const { labels } = object.metadata;
+  const exception = exceptionNameOf(object.metadata);
+  const owners = {
+    [LABEL_MANAGED_BY]: MANAGER,
+    [LABEL_PROFILE]: profile,
+    ...(exception !== undefined && { [LABEL_EXCEPTION]: exception }),
+  };
+  if (Object.entries(owners).every(([key, value]) => labels?.[key] === value)) return object;
+  return { ...object, metadata: { ...object.metadata, labels: { ...labels, ...owners } } };
 }

@@ -3,12 +3,14 @@
  * policies of the namespace, so that the compiler of a profile makes none of them. Pure.
  */
 import { ANNOTATION_RULES, LABEL_PROFILE, LABEL_ROLE, LABEL_RULE } from '../api/names.ts';
-import type { NetworkPolicy } from '../api/network-policy.ts';
+import type { KubeObject } from '../api/meta.ts';
+import type { NetworkPolicy, NetworkPolicySpec } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import type { Compiled } from './compile.ts';
 import { exceptionNameOf } from './ownership.ts';
 import type { UnresolvedPeer } from './rules.ts';
-import { TUNNEL_RULE } from './tunnel-rule.ts';
+import { intersection, selectorKey } from './semantics/selector.ts';
+import { ENROLLED, TUNNEL_RULE } from './tunnel-rule.ts';
 
 /** A profile that is enforced in the namespace. */
 export interface TunnelIntent {
@@ -33,17 +35,32 @@ export const NO_TUNNELS: MeshTunnels = new Map();
 /** A name that is too long has a digest in place of a part of it. */
 const TUNNEL_NAME = /\.baseline\.mesh\.tunnel(\.[0-9a-f]{10})?$/;
 
-/** True also where somebody has removed the labels, which closes nothing: it tells by its name or its notes. */
-export function isTunnel({ metadata }: Pick<NetworkPolicy, 'metadata'>): boolean {
+/**
+ * True also where somebody has removed the labels, which closes nothing: its name, its notes or the pods that it selects tell it
+ * then.
+ */
+export function isTunnel({ metadata, spec }: KubeObject & { readonly spec?: unknown }): boolean {
   const { name, labels = {}, annotations = {} } = metadata;
-  const rule = labels[LABEL_RULE];
+  const { [LABEL_RULE]: rule, [LABEL_ROLE]: role } = labels;
   if (rule === TUNNEL_RULE || rule?.startsWith(`${TUNNEL_RULE}.`) || TUNNEL_NAME.test(name)) return true;
-  // Transition policies have the notes of all policies that they stand for.
-  const notes = labels[LABEL_ROLE] === undefined ? annotations[ANNOTATION_RULES] : undefined;
-  return notes?.includes(`"rule":"${TUNNEL_RULE}"`) === true;
+  // Transition policies have the notes, or select the pods, of all policies that they stand for.
+  if (rule !== undefined || role === 'transition') return false;
+  return (
+    annotations[ANNOTATION_RULES]?.includes(`"rule":"${TUNNEL_RULE}"`) === true ||
+    selectsEnrolled(spec as Partial<NetworkPolicySpec> | undefined)
+  );
 }
 
-/** The observed tunnels of exceptions that have other policies among the desired ones: they are in force. */
+/** True if all selected pods are enrolled. No other policy without the label of a rule selects so. */
+function selectsEnrolled({ podSelector = {} }: Partial<NetworkPolicySpec> = {}): boolean {
+  return selectorKey(intersection(podSelector, ENROLLED)) === selectorKey(podSelector);
+}
+
+/**
+ * The observed tunnels of exceptions that have other policies among the desired ones: they are in force.
+ *
+ * @param observed with the labels of their owners
+ */
 export function exceptionTunnels(
   observed: readonly NetworkPolicy[],
   desired: readonly NetworkPolicy[],
@@ -55,7 +72,11 @@ export function exceptionTunnels(
   });
 }
 
-/** The observed tunnels of these profiles, which stay while the mesh is not known. */
+/**
+ * The observed tunnels of these profiles, which stay while the mesh is not known.
+ *
+ * @param observed the policies of the namespace, with the labels of their owners
+ */
 export function keptTunnels(
   intents: readonly TunnelIntent[],
   observed: readonly NetworkPolicy[],

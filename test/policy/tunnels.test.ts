@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { projectNamespace } from '../../src/cluster-state/items.ts';
 import { NO_MESH_SUPPORT } from '../../src/controller/mesh-support.ts';
 import { compile } from '../../src/policy/compile.ts';
+import { intersection } from '../../src/policy/semantics/selector.ts';
+import { ENROLLED } from '../../src/policy/tunnel-rule.ts';
 import { isTunnel } from '../../src/policy/tunnels.ts';
 import { facts, profile, SHOP } from './fixture.ts';
 
@@ -43,6 +45,18 @@ describe('policies of the tunnel of a mesh', () => {
     assert.ok(isToldBy('segmented.ingress.baseline.mesh.tunnel.03590b3361'));
     assert.ok(isToldBy('segmented.exception.debug.ingress.baseline.mesh.tunnel'));
     assert.ok(!isToldBy('segmented.ingress.baseline.mesh'));
+  });
+
+  it('are told by the pods that they select without labels and notes, apart from rules for the same pods', () => {
+    const name = 'segmented.exception-0123456789.debug.ing';
+    const spec = { podSelector: intersection({ matchLabels: { app: 'web' } }, ENROLLED) };
+    assert.ok(isTunnel({ metadata: { name }, spec }));
+    assert.ok(!isTunnel({ metadata: { name }, spec: { podSelector: { matchLabels: { app: 'web' } } } }));
+    for (const [key, value] of [
+      ['role', 'transition'],
+      ['rule', 'mine'],
+    ] as const)
+      assert.ok(!isTunnel({ metadata: { name, labels: { [`segmentation.dev/${key}`]: value } }, spec }));
   });
 
   it('are told by their notes if their names are too long besides, apart from transition policies', () => {

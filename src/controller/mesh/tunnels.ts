@@ -8,6 +8,7 @@ import { withoutKnownMesh } from '../../engines/istio/ambient/unknown.ts';
 import { AMBIENT } from '../../engines/istio/mesh-config.ts';
 import type { AuthorizationPolicy } from '../../engines/istio/policy.ts';
 import { asksForTunnels, isAmbient, type MeshFacts, modeOf, trustDomainOf } from '../../policy/mesh.ts';
+import { withOwnerLabels } from '../../policy/ownership.ts';
 import { matches } from '../../policy/semantics/selector.ts';
 import {
   isTunnel,
@@ -36,7 +37,7 @@ export class Tunnels {
     this.#options = options;
   }
 
-  /** @param observe all NetworkPolicies of the namespace; undefined if they have to be read first */
+  /** @param observe all NetworkPolicies, with the labels of their owners; undefined if they have to be read first */
   policies(
     namespace: NamespaceItem,
     intents: readonly TunnelIntent[],
@@ -114,7 +115,7 @@ export class Tunnels {
     const items = [...clusterState.policies.byNamespace(namespace)];
     return items.some(
       (item) =>
-        isTunnel({ metadata: { name: item.name, ...item.content } }) &&
+        isTunnel({ metadata: { name: item.name, ...item.content }, spec: item.content?.spec }) &&
         clusterState.ownerOf(item) !== undefined,
     );
   }
@@ -125,8 +126,12 @@ export class Tunnels {
   }
 
   #planCached(namespace: NamespaceItem): TunnelPlan | undefined {
-    const { policies } = this.#options.clusterState;
-    return this.#plan(namespace, cachedPolicies(policies.byNamespace(namespace.key)));
+    const { clusterState } = this.#options;
+    const policies = cachedPolicies(clusterState.policies.byNamespace(namespace.key));
+    return this.#plan(
+      namespace,
+      policies?.map((policy) => withOwnerLabels(policy, clusterState.ownerOfPolicy(policy))),
+    );
   }
 
   #plan(namespace: NamespaceItem, policies: readonly NetworkPolicy[] | undefined): TunnelPlan | undefined {
@@ -136,9 +141,10 @@ export class Tunnels {
     const authorization = this.#options.authorization();
     const namespaces = [...this.#options.clusterState.namespaces.values()];
     const ambient = namespaces.filter(({ labels }) => isAmbient(facts, labels));
-    const objects = authorization
-      .in(namespace.key)
-      .filter((each) => authorization.ownerOf(each) !== undefined);
+    const objects = authorization.in(namespace.key).flatMap((each) => {
+      const owner = authorization.ownerOf(each);
+      return owner === undefined ? [] : [withOwnerLabels(each, owner)];
+    });
     return planTunnels(
       { namespace, profiles, policies, objects, ambient },
       { port: facts.ambient.port, trustDomain: trustDomainOf(facts), namespaces },

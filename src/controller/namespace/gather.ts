@@ -11,6 +11,7 @@ import type { ClusterState } from '../../cluster-state/state.ts';
 import { type Compiled, compile, type LastKnown } from '../../policy/compile.ts';
 import { NOTHING_KNOWN } from '../../policy/peers/last-known.ts';
 import type { ClusterFacts } from '../../policy/facts.ts';
+import { withOwnerLabels } from '../../policy/ownership.ts';
 import { fingerprint } from '../../policy/semantics/normalize.ts';
 import { exceptionTunnels, isTunnel, type ProfileTunnels } from '../../policy/tunnels.ts';
 import { byObjectName } from '../../util/order.ts';
@@ -91,7 +92,9 @@ export function compileIntents(
   const intents = compileEach(gathered, clusterState, readBack?.lastKnown);
   const enforced = intents.filter(({ relation }) => relation === 'enforce');
   const observe = () =>
-    readBack?.observed ?? cachedPolicies(clusterState.policies.byNamespace(namespace.key));
+    (readBack?.observed ?? cachedPolicies(clusterState.policies.byNamespace(namespace.key)))?.map((policy) =>
+      withOwnerLabels(policy, clusterState.ownerOfPolicy(policy)),
+    );
   const tunnels = mesh.tunnels(namespace, enforced, observe);
   for (const { profile, added } of enforced)
     for (const exception of exceptionsIn(added)) {
@@ -198,7 +201,7 @@ function heldIntent(
     (item) =>
       clusterState.ownerOf(item) === profile.metadata.name &&
       exceptionOf(item) === undefined &&
-      !isTunnel({ metadata: { name: item.name, ...item.content } }),
+      !isTunnel({ metadata: { name: item.name, ...item.content }, spec: item.content?.spec }),
   );
   const isAsAsked =
     present.length === asked.size && present.every((item) => asked.get(item.name) === item.fingerprint);

@@ -20,7 +20,7 @@ import type { NetworkPolicy, NetworkPolicyPeer } from '../../../api/network-poli
 import { isTransition } from '../../../policy/planning/transition.ts';
 import { formatNotes, type RuleNote } from '../../../policy/notes.ts';
 import { canonicalSelector, intersection, selectorKey } from '../../../policy/semantics/selector.ts';
-import { TUNNEL_RULE } from '../../../policy/tunnel-rule.ts';
+import { ENROLLED, TUNNEL_RULE } from '../../../policy/tunnel-rule.ts';
 import { isTunnel } from '../../../policy/tunnels.ts';
 import { canonicalJSON } from '../../../util/canonical-json.ts';
 import {
@@ -33,13 +33,6 @@ import type { OwnEntrance, OwnPermit } from './choose.ts';
 import { isOverlayCover } from '../transition.ts';
 import { type Identity, type Ports, withName } from './passages.ts';
 
-/** Pods that the mesh does not carry connections for: on these, the tunnel's port is like any other. */
-const ENROLLED: LabelSelector = {
-  matchExpressions: [
-    { key: 'istio.io/dataplane-mode', operator: 'NotIn', values: ['none'] },
-    { key: 'security.istio.io/tlsMode', operator: 'DoesNotExist' },
-  ],
-};
 const ENROLLED_KEYS = new Set(ENROLLED.matchExpressions?.map(({ key }) => key));
 
 /** The metadata that policies of a profile share in a namespace. */

@@ -55,9 +55,9 @@ export interface TunnelProfile extends ProfilePolicies {
 export interface TunnelInput {
   readonly namespace: NamespaceFacts;
   readonly profiles: readonly TunnelProfile[];
-  /** All NetworkPolicies of the namespace, own and foreign ones. */
+  /** All NetworkPolicies of the namespace, own and foreign ones. Those of profiles have the labels of their owners. */
   readonly policies: readonly NetworkPolicy[];
-  /** The own AuthorizationPolicies of the namespace. */
+  /** The own AuthorizationPolicies of the namespace, with the labels of their owners. */
   readonly objects: readonly KubeObject[];
   /** The namespaces of the mesh. */
   readonly ambient: readonly NamespaceFacts[];
