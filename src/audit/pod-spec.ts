@@ -2,6 +2,12 @@
 import type { StringMap } from '../api/meta.ts';
 import { GROUP } from '../api/names.ts';
 
+/** Networks beside the pod network, as the Network Plumbing Working Group specifies them. */
+export const ANNOTATION_NETWORKS = 'k8s.v1.cni.cncf.io/networks';
+
+/** The network that takes the place of the pod network, by Multus. */
+export const ANNOTATION_DEFAULT_NETWORK = 'v1.multus-cni.io/default-network';
+
 export interface SecurityProfile {
   readonly type?: string;
 }
@@ -176,11 +182,14 @@ function picked<T extends object, K extends keyof T>(object: T, keys: readonly K
   ) as Pick<T, K>;
 }
 
-/** The annotations that an audit reads: of profiles of AppArmor, and of this project. Undefined if there is none. */
+/** Annotations that an audit reads: of profiles of AppArmor and of this project, and those that name networks of a pod. */
+const AUDITED_PREFIXES = ['container.apparmor.security.beta.kubernetes.io/', `${GROUP}/`];
+const AUDITED_ANNOTATIONS: readonly string[] = [ANNOTATION_NETWORKS, ANNOTATION_DEFAULT_NETWORK];
+
+/** The annotations that an audit reads. Undefined if there is none. */
 export function auditedAnnotations(annotations: StringMap = {}): StringMap | undefined {
   const kept = Object.entries(annotations).filter(
-    ([key]) =>
-      key.startsWith('container.apparmor.security.beta.kubernetes.io/') || key.startsWith(`${GROUP}/`),
+    ([key]) => AUDITED_ANNOTATIONS.includes(key) || AUDITED_PREFIXES.some((prefix) => key.startsWith(prefix)),
   );
   return kept.length === 0 ? undefined : Object.fromEntries(kept);
 }

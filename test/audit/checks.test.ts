@@ -6,6 +6,7 @@ import { BOUNDARY_CASES } from './cases/boundary.ts';
 import { ENGINE_POLICY_CASES } from './cases/engine-policies.ts';
 import { EXPOSURE_CASES } from './cases/exposure.ts';
 import { MESH_CASES } from './cases/mesh.ts';
+import { NETWORK_CASES } from './cases/networks.ts';
 import { PLATFORM_CASES } from './cases/platform.ts';
 import { POD_CASES } from './cases/pods.ts';
 import { ACCOUNT_CASES } from './cases/service-accounts.ts';
@@ -13,6 +14,7 @@ import { type CheckCases, findingsOf, placeOf, world } from './world.ts';
 
 const CASES: Readonly<Record<string, CheckCases>> = {
   ...BOUNDARY_CASES,
+  ...NETWORK_CASES,
   ...POD_CASES,
   ...EXPOSURE_CASES,
   ...ACCOUNT_CASES,

@@ -23,6 +23,7 @@ import { kindUnread } from './unread-kinds.ts';
 import { namespaceWithoutPolicy } from './namespace-without-policy.ts';
 import { notEnforced } from './not-enforced.ts';
 import { peerMatchesNothing } from './rules/peer-matches-nothing.ts';
+import { secondaryNetworks } from './secondary-networks.ts';
 import { podsNotIsolatedEgress, podsNotIsolatedIngress } from './pods-not-isolated.ts';
 import { portNotDeclared } from './rules/port-not-declared.ts';
 import { policySelectsNothing, ruleSelectsNothing } from './selects-nothing.ts';
@@ -44,6 +45,7 @@ export const BOUNDARY: readonly Check[] = [
   meshPolicySelectsNothing,
   meshPolicySourceUnknown,
   hostNetwork,
+  secondaryNetworks,
   policySelectsNothing,
   ruleSelectsNothing,
   peerMatchesNothing,

@@ -212,18 +212,6 @@ export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
       ],
     },
   },
-  'host-network-escapes': {
-    good: {
-      'pods in the pod network': world({ pods: [web], policies: [DENY] }),
-      'a namespace without policies': world({ pods: [pod('shop/agent', { hostNetwork: true })] }),
-    },
-    bad: {
-      'a pod on the host network': [
-        world({ pods: [pod('shop/agent', { hostNetwork: true })], policies: [DENY] }),
-        'Deployment shop/agent hostNetwork',
-      ],
-    },
-  },
   'kind-unread': {
     good: {
       'kinds that are read': world({
