@@ -53,7 +53,7 @@ const shop = (...objects: ReturnType<typeof object>[]): AuditSnapshot =>
   });
 
 const cilium = (spec: object, id = 'shop/extra') => object('CiliumNetworkPolicy', id, { spec });
-const istio = (spec: object) => object('AuthorizationPolicy', 'shop/extra', { spec });
+const istio = (spec: object, name = 'extra') => object('AuthorizationPolicy', `shop/${name}`, { spec });
 const clusterwide = (spec: object) => object('CiliumClusterwideNetworkPolicy', 'extra', { spec });
 const calico = (spec: object) => object('CalicoNetworkPolicy', 'shop/extra', { spec });
 const global = (spec: object) => object('GlobalNetworkPolicy', 'extra', { spec });
@@ -292,6 +292,14 @@ export const ENGINE_POLICY_CASES: Readonly<Record<string, CheckCases>> = {
         ],
       }),
       'a denial': world({ objects: [istio({ action: 'DENY', rules: [{ from: [{ source: {} }] }] })] }),
+      'an ALLOW policy without rules, which denies all': world({ objects: [istio({})] }),
+      'identities in their forms': world({
+        objects: [
+          istio({
+            rules: [{ from: [{ source: { principals: ['cluster.local/ns/shop/sa/web', '*/ns/shop/*'] } }] }],
+          }),
+        ],
+      }),
       'a dry run that a profile asks for': world({
         objects: [
           {
@@ -316,6 +324,28 @@ export const ENGINE_POLICY_CASES: Readonly<Record<string, CheckCases>> = {
           objects: [istio({ rules: [{ from: [{ source: { namespaces: ['shop'] } }, { source: {} }] }] })],
         }),
         'AuthorizationPolicy shop/extra spec.rules[0].from',
+      ],
+      'denials and delegations without rules': [
+        world({
+          objects: [istio({ action: 'DENY' }, 'denies'), istio({ action: 'CUSTOM', rules: [] }, 'asks')],
+        }),
+        'AuthorizationPolicy shop/denies spec.rules',
+        'AuthorizationPolicy shop/asks spec.rules',
+      ],
+      'identities as URIs, and without a trust domain': [
+        world({
+          objects: [
+            istio({
+              action: 'DENY',
+              rules: [
+                { from: [{ source: { principals: ['spiffe://cluster.local/ns/shop/sa/web'] } }] },
+                { from: [{ source: { notPrincipals: ['cluster.local/ns/shop/sa/web', 'ns/shop/sa/web'] } }] },
+              ],
+            }),
+          ],
+        }),
+        'AuthorizationPolicy shop/extra spec.rules[0].from[0].source.principals',
+        'AuthorizationPolicy shop/extra spec.rules[1].from[0].source.notPrincipals',
       ],
       'a policy on trial': [
         world({

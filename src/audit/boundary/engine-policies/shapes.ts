@@ -145,7 +145,30 @@ function clusterPolicyShapes(object: KubeObject, context: AuditContext): Shape[]
   ];
 }
 
-/** Rules of an ALLOW policy that mean everyone, although they seem to name sources. */
+/**
+ * Principals in a form that no identity has. Istio compares them with `TRUST-DOMAIN/ns/NAMESPACE/sa/ACCOUNT`, and puts
+ * `spiffe://` before them itself.
+ */
+function principalShapes(rules: unknown): Shape[] {
+  return listOf(rules).flatMap((rule, index) =>
+    listOf(recordOf(rule)['from']).flatMap((from, place) => {
+      const source = recordOf(recordOf(from)['source']);
+      return ['principals', 'notPrincipals'].flatMap((list): Shape[] => {
+        const wrong = textsOf(source[list]).filter((text) => /^(spiffe:\/\/|ns\/)/.test(text));
+        if (wrong.length === 0) return [];
+        const field = `spec.rules[${index}].from[${place}].source.${list}`;
+        return [
+          {
+            field,
+            message: `${wrong.join(', ')} is the identity of nobody: write TRUST-DOMAIN/ns/NAMESPACE/sa/ACCOUNT`,
+          },
+        ];
+      });
+    }),
+  );
+}
+
+/** Rules that mean everyone or nobody, although they seem to name sources, and policies without effect. */
 function istioShapes({ metadata, ...rest }: KubeObject, { snapshot }: AuditContext): Shape[] {
   const { action = 'ALLOW', rules } = recordOf((rest as Raw)['spec']);
   // A profile that asks for a dry run has one.
@@ -172,8 +195,18 @@ function istioShapes({ metadata, ...rest }: KubeObject, { snapshot }: AuditConte
         ]
       : [];
   });
+  const isIdle = ['DENY', 'CUSTOM'].includes(textOf(action)) && listOf(rules).length === 0;
   return [
     ...wide,
+    ...principalShapes(rules),
+    ...(isIdle
+      ? [
+          {
+            field: 'spec.rules',
+            message: `with the action ${textOf(action)} and without rules, the policy has no effect`,
+          },
+        ]
+      : []),
     ...(isDryRun
       ? [
           {
