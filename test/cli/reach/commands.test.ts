@@ -67,6 +67,18 @@ describe('kubectl segmentation matrix', () => {
     assert.equal((await cli('matrix -f - -o wide', options)).stdout, stdout);
   });
 
+  it('says if policies allow nothing', async () => {
+    const deny = 'spec: {podSelector: {}, policyTypes: [Ingress, Egress]}';
+    const closed = `apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: deny, namespace: back}\n${deny}`;
+    const api = MANIFESTS.split('---').at(-1) ?? '';
+    const { code, stdout, stderr } = await cli('matrix -f -', { stdin: [closed, api].join('\n---') });
+    assert.deepEqual([code, stdout], [0, '']);
+    assert.match(
+      stderr,
+      /^note: policies allow no flow: neither between workloads, nor from or to addresses$/m,
+    );
+  });
+
   it('lists links if the matrix does not fit, and says so', async () => {
     const many = Array.from({ length: 60 }, (_, index) =>
       MANIFESTS.split('---').at(-1)?.replace('name: api', `name: api-${index}`),

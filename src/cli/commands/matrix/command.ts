@@ -64,6 +64,10 @@ export const matrix: Command = {
           : matrixText(reach, width, (kind, text) => colours[kind](text));
       if (drawn !== undefined) terminal.print(drawn.lines, '', paint.dim(drawn.legend));
       else if (reach.links.length > 0) terminal.print(table(...linkTable(reach)));
+      else if (snapshot.pods.length > 0) {
+        const scope = namespace === undefined ? '' : ` from or to namespace ${namespace}`;
+        terminal.note(`policies allow no flow${scope}: neither between workloads, nor from or to addresses`);
+      }
       if (drawn === undefined && format === 'table' && width !== undefined && reach.groups.length > 0) {
         terminal.note(
           `${counted(reach.groups.length, 'row')} and columns do not fit this terminal: a line for each two that may talk`,
