@@ -1,5 +1,7 @@
 /** The ends of Calico's rules: the pods, network sets and addresses that they match. Pure. */
 import type { KubeObject, StringMap } from '../../api/meta.ts';
+import type { IPBlock } from '../../api/network-policy.ts';
+import { containsCidr, formatCidr, parseCidr } from '../../policy/semantics/cidr.ts';
 import { type Raw, recordOf, textsOf } from '../../policy/semantics/raw.ts';
 import type { Candidate, EngineObjects, EnginePeer } from '../layers/engine-policy.ts';
 import { parseCalicoSelector } from './parse-selector.ts';
@@ -137,20 +139,36 @@ export interface Peers {
   readonly peers: readonly EnginePeer[] | 'any';
   /** Why the rule can't be compared; undefined if it can. */
   readonly unclear?: string;
+  /** True if nobody can tell of a pod without an address, as manifests have them. */
+  readonly needsAddresses?: boolean;
 }
 
 /** Fields of an end that can't be compared. */
-const UNCLEAR = ['notNets', 'services', 'domains'];
+const UNCLEAR = ['services', 'domains'];
+
+const EVERY_NET = ['0.0.0.0/0', '::/0'];
+
+/** Ranges of addresses without others: a range of `notNets` may be within one, contain it, or be of the other family. */
+function blocksOf(nets: readonly string[], notNets: readonly string[]): IPBlock[] {
+  const holes = notNets.flatMap((text) => parseCidr(withPrefix(text)) ?? []);
+  return nets.map(withPrefix).flatMap((cidr) => {
+    const range = parseCidr(cidr);
+    if (range === undefined || holes.some((hole) => containsCidr(hole, range))) return [];
+    const except = holes.filter((hole) => containsCidr(range, hole)).map(formatCidr);
+    return [{ cidr, ...(except.length > 0 && { except }) }];
+  });
+}
 
 /** The peers of a rule, by its other end. */
 export function peersOf(end: Raw, namespace: string | undefined, objects: CalicoObjects): Peers {
   const unclear = UNCLEAR.find((name) => isGiven(end[name]));
   if (unclear !== undefined) return { peers: [], unclear };
-  const nets = textsOf(end['nets']);
-  if (nets.length > 0) {
-    return hasSelectors(end)
-      ? { peers: [], unclear: 'nets beside a selector' }
-      : { peers: nets.map((cidr) => ({ cidr: withPrefix(cidr) })) };
+  const [nets, notNets] = [textsOf(end['nets']), textsOf(end['notNets'])];
+  if (nets.length > 0 || notNets.length > 0) {
+    if (hasSelectors(end)) return { peers: [], unclear: 'nets beside a selector' };
+    return nets.length > 0
+      ? { peers: blocksOf(nets, notNets) }
+      : { peers: blocksOf(EVERY_NET, notNets), needsAddresses: true };
   }
   if (!hasSelectors(end)) return { peers: 'any' };
   const isPositive = ['selector', 'namespaceSelector', 'serviceAccounts'].some((name) => isGiven(end[name]));
@@ -166,7 +184,7 @@ export function peersOf(end: Raw, namespace: string | undefined, objects: Calico
 
 /** Why the end of the policy's own pods can't be compared; undefined if it can. */
 export function unclearOwnEnd(end: Raw): string | undefined {
-  return [...UNCLEAR, 'nets'].some((name) => isGiven(end[name]))
+  return [...UNCLEAR, 'nets', 'notNets'].some((name) => isGiven(end[name]))
     ? "addresses of the policy's own pods"
     : undefined;
 }

@@ -6,7 +6,7 @@
  */
 import type { Phase } from '../../analysis/model/peer-classes.ts';
 import type { KubeObject } from '../../api/meta.ts';
-import type { NetworkPolicyPort, PolicyType, Protocol } from '../../api/network-policy.ts';
+import type { PolicyType } from '../../api/network-policy.ts';
 import { listOf, type Raw, recordOf, textOf, textsOf } from '../../policy/semantics/raw.ts';
 import {
   byAccount,
@@ -23,9 +23,9 @@ import {
   type EnginePolicy,
   type EngineRule,
   type PodMatcher,
-  PROTOCOLS,
   type UnclearPart,
 } from '../layers/engine-policy.ts';
+import { PORTLESS, portsOf } from './read-ports.ts';
 
 const KUBERNETES_ORDER = 1000;
 const KUBERNETES_NAME = 'knp.default.';
@@ -40,33 +40,14 @@ const EFFECTS: Readonly<Record<string, 'allow' | 'deny' | 'pass'>> = {
   Pass: 'pass',
 };
 
-/** A port, a range `8000:8100`, or the name of a port. */
-function portOf(value: unknown): Pick<NetworkPolicyPort, 'port' | 'endPort'> {
-  if (typeof value === 'number') return { port: value };
-  const [, first, last] = /^(\d+)(?::(\d+))?$/.exec(textOf(value)) ?? [];
-  if (first === undefined) return { port: textOf(value) };
-  return { port: Number(first), ...(last !== undefined && { endPort: Number(last) }) };
+/** What a rule demands of connections beside ends, protocol and ports. */
+function demandsOf({ http, ipVersion }: Raw): Pick<EngineRule, 'within'> {
+  const parts = [
+    ...(http === undefined ? [] : ['requests (http)']),
+    ...(ipVersion === undefined ? [] : [`addresses of IPv${textOf(ipVersion)} (ipVersion)`]),
+  ];
+  return parts.length === 0 ? {} : { within: parts.join(', ') };
 }
-
-/** Undefined if the rule is for another protocol, or excludes ports. */
-function portsOf(rule: Raw): EngineRule['ports'] | undefined {
-  const { protocol, notProtocol } = rule;
-  const { ports, notPorts } = recordOf(rule['destination']);
-  if (notProtocol !== undefined || listOf(notPorts).length > 0) return undefined;
-  if (protocol === undefined) return 'any';
-  const text = textOf(protocol);
-  const known = NUMBERS[text] ?? PROTOCOLS.find((each) => each === text.toUpperCase());
-  if (known === undefined) return undefined;
-  const list = listOf(ports);
-  return list.length === 0
-    ? [{ protocol: known }]
-    : list.map((each) => ({ protocol: known, ...portOf(each) }));
-}
-
-/** Protocols without ports that the evaluation knows. */
-const PORTLESS = /^(?:icmp|icmpv6|udplite|1|58|136)$/i;
-/** The numbers of protocols with ports. */
-const NUMBERS: Readonly<Record<string, Protocol>> = { 6: 'TCP', 17: 'UDP', 132: 'SCTP' };
 
 /** The directions of a policy: those of `types`, or those that have rules. */
 function typesOf(spec: Raw): PolicyType[] {
@@ -173,7 +154,7 @@ function translated({ value, index, direction }: PlacedRule, part: Part, context
   const isOwn = hasSelectors(ownEnd) ? selectedBy(ownEnd, namespace, objects) : () => true;
   const subject: PodMatcher = (candidate) =>
     part.subject(candidate) && (isOwn === undefined || isOwn(labelledPod(candidate)));
-  const { peers, unclear } = peersOf(recordOf(rule[other ?? '']), namespace, objects);
+  const { peers, unclear, needsAddresses } = peersOf(recordOf(rule[other ?? '']), namespace, objects);
   const ports = portsOf(rule);
   const what = unclear ?? (isOwn === undefined ? UNREADABLE : unclearPart(rule, ownEnd));
   const at = {
@@ -181,14 +162,25 @@ function translated({ value, index, direction }: PlacedRule, part: Part, context
     direction,
     subject,
     order: { phase: part.phase, effect, tier: tierOrder, place: [order, key, index] },
+    ...demandsOf(rule),
   };
-  if (what === undefined && ports !== undefined) return { rule: { ...at, peers, ports } };
+  if (what === undefined && ports !== undefined) {
+    // A rule that excludes all that it names is for nobody.
+    if (peers.length === 0 || ports.length === 0) return {};
+    const unknown: PodMatcher = ({ pod }) => pod.ips.length === 0;
+    return {
+      rule: { ...at, peers, ports },
+      ...(needsAddresses === true && {
+        unclear: { ...at, peers: [unknown], ports, what: 'addresses of pods (notNets)' },
+      }),
+    };
+  }
   return {
     unclear: {
       ...at,
       peers: unclear === undefined ? peers : 'any',
       ports: ports ?? 'any',
-      what: what ?? 'a protocol or ports that are excluded',
+      what: what ?? 'a protocol without ports, or ports that are excluded by name',
     },
   };
 }

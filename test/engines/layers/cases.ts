@@ -23,6 +23,7 @@ const NAMESPACES = [
 export const PODS = [
   pod('shop/web'),
   pod('shop/db', { serviceAccountName: 'db' }),
+  pod('shop/new', {}, { ips: [] }),
   pod('ops/tool', { serviceAccountName: 'tool' }),
   pod('mesh/api', { serviceAccountName: 'api' }, MEMBER),
   pod('mesh/peer', { serviceAccountName: 'peer' }, { labels: { ...MEMBER.labels, app: 'peer' } }),
@@ -31,9 +32,10 @@ export const PODS = [
   pod('caught/peer', { serviceAccountName: 'peer' }, { isRedirected: true }),
 ];
 
-const cilium = (spec: object, name = 'extra') => object('CiliumNetworkPolicy', `shop/${name}`, { spec });
+export const cilium = (spec: object, name = 'extra') =>
+  object('CiliumNetworkPolicy', `shop/${name}`, { spec });
 const clusterPolicy = (name: string, spec: object) => object('ClusterNetworkPolicy', name, { spec });
-const calico = (id: string, spec: object) =>
+export const calico = (id: string, spec: object) =>
   object(id.includes('/') ? 'CalicoNetworkPolicy' : 'GlobalNetworkPolicy', id, { spec });
 const access = (spec: object, id = 'mesh/rules') => object('AuthorizationPolicy', id, { spec });
 const from = (source: object) => [{ from: [{ source }] }];

@@ -107,11 +107,19 @@ const end = wire(
       {},
       { nets: ['203.0.113.0/24'] },
       { nets: ['0.0.0.0/0'] },
+      { nets: ['0.0.0.0/0'], notNets: ['203.0.113.0/24'] },
+      { notNets: ['203.0.113.0/24', PODS[1]?.ips[0] ?? ''] },
       { nets: [PODS[0]?.ips[0] ?? '', '198.51.100.0/24'] },
     ),
   ),
 );
-const ports = one<object>({ ports: [80] }, { ports: ['80:89', 90] }, { ports: ['main'] });
+const ports = one<object>(
+  { ports: [80] },
+  { ports: ['80:89', 90] },
+  { ports: ['main'] },
+  { ports: ['80:90'], notPorts: [80] },
+  { notPorts: ['81:90'] },
+);
 const rule = wire(
   fc
     .tuple(
