@@ -1,7 +1,7 @@
 /**
  * CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy (cilium.io/v2). Their allowing rules add up with NetworkPolicies,
- * and a denying rule comes before all of them. Rules of the application layer (`toPorts.rules`) narrow what is allowed on
- * the port, and are not compared: the port counts as allowed. Pure.
+ * and a denying rule comes before all of them. Rules of the application layer (`toPorts.rules`) and authentication narrow
+ * what is allowed on the port, and are not compared. Pure.
  */
 import type { KubeObject, LabelSelector, LabelSelectorRequirement, StringMap } from '../../api/meta.ts';
 import type { NetworkPolicyPort, PolicyType } from '../../api/network-policy.ts';
@@ -202,10 +202,23 @@ function portsOf(rule: Raw): EngineRule['ports'] {
   });
 }
 
-/** The requests to which a rule is limited on its ports, if any. */
-function requestsOf(rule: Raw): Pick<EngineRule, 'within'> {
-  const kinds = listOf(rule['toPorts']).flatMap((each) => Object.keys(recordOf(recordOf(each)['rules'])));
-  return kinds.length === 0 ? {} : { within: `requests (toPorts.rules.${[...new Set(kinds)].join(', ')})` };
+/** Fields of `toPorts` that limit what passes on its ports: to names in TLS, and to what a listener of Envoy lets through. */
+const PORT_LIMITS = ['serverNames', 'listener'];
+
+/** What a rule demands of connections beside peers and ports, if anything: requests of some form, or authentication. */
+function demandsOf(rule: Raw): Pick<EngineRule, 'within'> {
+  const requests = listOf(rule['toPorts'])
+    .map(recordOf)
+    .flatMap((entry) => [
+      ...Object.keys(recordOf(entry['rules'])).map((kind) => `rules.${kind}`),
+      ...PORT_LIMITS.filter((field) => entry[field] !== undefined),
+    ]);
+  const { mode = 'disabled' } = recordOf(rule['authentication']);
+  const parts = [
+    ...(requests.length === 0 ? [] : [`requests (toPorts.${[...new Set(requests)].join(', ')})`]),
+    ...(mode === 'disabled' ? [] : ['mutual authentication (authentication.mode)']),
+  ];
+  return parts.length === 0 ? {} : { within: parts.join(', ') };
 }
 
 /** Denying rules come after those of the Admin tier and before all others, in no order among themselves. */
@@ -257,7 +270,7 @@ export function ciliumPolicy(
           namespace,
           places,
         });
-        const within = requestsOf(rule);
+        const within = demandsOf(rule);
         const limits = { ports: portsOf(rule), ...within, ...(isDeny && { order: DENY }) };
         // ICMP has no ports, and is about no flow here.
         if (listOf(rule['icmps']).length === 0) rules.push({ ...at, peers, ...limits });
