@@ -51,7 +51,8 @@ describe('staged policies of Calico', () => {
         );
         extended += staged.filter((object) => !isNative(object)).length;
       }),
-      { numRuns: runs(60) },
+      // Half of the profiles have extensions: with fewer runs, sometimes none would have any.
+      { numRuns: Math.max(40, runs(60)) },
     );
     assert.ok(extended > 0);
   });
