@@ -96,7 +96,8 @@ export function asNetworkPolicy({
 }: ExtensionPolicy): NetworkPolicy {
   const ingress = rules.map(({ ports }) => (ports === undefined ? {} : { ports }));
   const isComplete = unresolved.length === 0;
-  const name = `${metadata.name}.extension`;
+  // A rule may be called extension, and `any` is no label of an end.
+  const name = `${metadata.name}.extension.any`;
   return {
     metadata: { ...metadata, name },
     spec: { podSelector, policyTypes: ['Ingress'], ingress: isComplete ? ingress : [{}] },

@@ -202,13 +202,26 @@ describe('desired overlay', () => {
 
   it('has the policies for ingress, and allows what extensions of the network engine allow beside them', () => {
     assert.deepEqual(overlay(intent), {
-      names: ['segmented.default-deny', 'segmented.ingress', 'segmented.ingress.extension'],
+      names: ['segmented.default-deny', 'segmented.ingress', 'segmented.ingress.extension.any'],
       profiles: [asking],
       kept: [],
       excepting: [],
     });
     const { policies } = desiredOverlay([intent], new Map(), nothing);
     assert.deepEqual(policies.at(-1)?.spec.ingress, [{ ports: [{ protocol: 'TCP', port: 80 }] }]);
+  });
+
+  it('has no two policies of one name, whatever the names of rules are', () => {
+    const podSelector = { matchLabels: { app: 'web' } };
+    const from = [{ entity: 'Nodes' as const }];
+    const spec = {
+      ...asking.spec,
+      ingress: [...(asking.spec.ingress ?? []), { name: 'extension', podSelector, from }],
+    };
+    const named = { ...asking, spec };
+    const { names } = overlay({ ...intent, profile: named, compiled: compile(named, SHOP, cluster) });
+    assert.equal(names.length, 5);
+    assert.equal(new Set(names).size, names.length, names.join());
   });
 
   it('leaves what a profile has while its policies stay as they are', () => {
