@@ -53,5 +53,6 @@ function digestOfRule({ frame, rule }: FramedRule): string {
 }
 
 function digestOf(value: unknown): string {
-  return hash('sha256', canonicalJSON(value), 'base64url').slice(0, LENGTH);
+  // Somebody may have removed the spec of an object.
+  return hash('sha256', canonicalJSON(value ?? null), 'base64url').slice(0, LENGTH);
 }

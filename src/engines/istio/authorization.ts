@@ -9,6 +9,7 @@ import { LABEL_NAMESPACE_NAME, LABEL_SERVICE_ACCOUNT } from '../../api/names.ts'
 import type { KubeObject, LabelSelector, StringMap } from '../../api/meta.ts';
 import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from '../../api/network-policy.ts';
 import { notesOf, type RuleNote } from '../../policy/notes.ts';
+import { listOf, recordOf, textsOf } from '../../policy/semantics/raw.ts';
 import { type AtLeastOne, type AuthorizationRule, MAX_ITEMS, type Source } from './policy.ts';
 
 /** The knowledge of the mesh that identities are made from. */
@@ -114,13 +115,13 @@ function namesOf({ matchLabels, matchExpressions = [] }: LabelSelector): readonl
     ?.values;
 }
 
-/** The namespaces whose pods an AuthorizationPolicy tells by identity. */
+/** The namespaces whose pods an AuthorizationPolicy tells by identity. Somebody may have made another form of the kind of it. */
 export function identifiedNamespaces({ spec }: KubeObject & { readonly spec?: unknown }): string[] {
-  const { rules = [] } = (spec ?? {}) as { readonly rules?: readonly AuthorizationRule[] };
-  return rules.flatMap(({ from }) =>
-    (from ?? []).flatMap(({ source }) => {
-      if ('namespaces' in source) return source.namespaces;
-      return 'principals' in source ? source.principals.flatMap((each) => each.split('/')[2] ?? []) : [];
-    }),
-  );
+  const sources = listOf(recordOf(spec)['rules'])
+    .flatMap((rule) => listOf(recordOf(rule)['from']))
+    .map((each) => recordOf(recordOf(each)['source']));
+  return sources.flatMap(({ namespaces, principals }) => [
+    ...textsOf(namespaces),
+    ...textsOf(principals).flatMap((each) => each.split('/')[2] ?? []),
+  ]);
 }

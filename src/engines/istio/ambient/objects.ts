@@ -19,6 +19,7 @@ import {
 import type { NetworkPolicy, NetworkPolicyPeer } from '../../../api/network-policy.ts';
 import { isTransition } from '../../../policy/planning/transition.ts';
 import { formatNotes, type RuleNote } from '../../../policy/notes.ts';
+import { listOf, type Raw, recordOf, selectorOf, textsOf } from '../../../policy/semantics/raw.ts';
 import { canonicalSelector, intersection, selectorKey } from '../../../policy/semantics/selector.ts';
 import { ENROLLED, TUNNEL_RULE } from '../../../policy/tunnel-rule.ts';
 import { isTunnel } from '../../../policy/tunnels.ts';
@@ -130,36 +131,42 @@ export function entrancesOf(policies: readonly NetworkPolicy[], port: number): O
   });
 }
 
-interface ObservedPolicy extends KubeObject {
-  readonly spec?: {
-    readonly selector?: { readonly matchLabels?: LabelSelector['matchLabels'] };
-    readonly rules?: readonly AuthorizationRule[];
-  };
-}
-
-/** The permits of observed AuthorizationPolicies, apart from covers. */
+/** The permits of observed AuthorizationPolicies, apart from covers. Somebody may have made another form of the kind of one. */
 export function permitsOf(objects: readonly KubeObject[]): OwnPermit[] {
   const own = objects.filter((each) => !isOverlayCover(each));
-  return (own as readonly ObservedPolicy[]).flatMap(({ metadata, spec = {} }) => {
-    const { matchLabels } = spec.selector ?? {};
-    const pods = matchLabels === undefined ? {} : { matchLabels };
+  return (own as readonly (KubeObject & { readonly spec?: unknown })[]).flatMap(({ metadata, spec }) => {
+    const { selector, rules } = recordOf(spec);
+    const { matchLabels } = recordOf(selector);
+    const pods = matchLabels === undefined ? {} : selectorOf({ matchLabels });
     const profile = metadata.labels?.[LABEL_PROFILE] ?? '';
-    return (spec.rules ?? []).flatMap(({ from, to }) => {
-      const ports: Ports =
-        to === undefined ? 'every' : new Set(to.flatMap(({ operation }) => operation.ports.map(Number)));
-      const identities: Identity[] =
-        from === undefined ? [{ namespaces: 'any' }] : from.flatMap(({ source }) => identitiesOf(source));
-      return identities.map((identity) => ({ pods, identity, ports, profile }));
-    });
+    return listOf(rules)
+      .map(recordOf)
+      .flatMap(({ from, to }) => {
+        const ports = portsOf(listOf(to));
+        const sources = listOf(from).map((each) => recordOf(recordOf(each)['source']));
+        const identities: Identity[] =
+          sources.length === 0 ? [{ namespaces: 'any' }] : sources.flatMap(identitiesOf);
+        return identities.map((identity) => ({ pods, identity, ports, profile }));
+      });
   });
 }
 
+/** An operation without ports is every port. */
+function portsOf(operations: readonly unknown[]): Ports {
+  const ports = operations.map((each) => textsOf(recordOf(recordOf(each)['operation'])['ports']));
+  return ports.length === 0 || ports.some((each) => each.length === 0)
+    ? 'every'
+    : new Set(ports.flat().map(Number));
+}
+
 /** Addresses could be those of any pod. */
-function identitiesOf(source: AuthorizationSource): Identity[] {
+function identitiesOf(source: Raw): Identity[] {
   if ('notPrincipals' in source) return [];
-  if ('namespaces' in source) return [{ namespaces: source.namespaces }];
-  if (!('principals' in source)) return [{ namespaces: 'any' }];
-  return source.principals.map((principal): Identity => {
+  const namespaces = textsOf(source['namespaces']);
+  if (namespaces.length > 0) return [{ namespaces }];
+  const principals = textsOf(source['principals']);
+  if (principals.length === 0) return [{ namespaces: 'any' }];
+  return principals.map((principal): Identity => {
     const [, , name, , account] = principal.split('/');
     return name === undefined || account === undefined
       ? { namespaces: 'any' }

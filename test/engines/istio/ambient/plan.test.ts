@@ -224,6 +224,30 @@ describe('the tunnel of a mesh without sidecars', () => {
     for (const each of isPassing) assert.equal(each.from.namespace, 'front', textOf(each));
   });
 
+  it('restores a permit of which somebody has made another form of the kind', () => {
+    const wanted = [
+      meshProfile([{ name: 'r', podSelector: web, from: [{ namespaces: ['front'] }], ports: [tcp(80)] }]),
+    ];
+    const { namespace } = settled(...wanted);
+    const written = namespace.objects;
+    const specsOf = (objects: readonly object[]) =>
+      objects.map((each) => JSON.stringify((each as { readonly spec?: unknown }).spec)).sort();
+    for (const spec of [
+      { rules: [{ to: [{ operation: { methods: ['GET'] } }] }] },
+      { rules: [{ to: [{}] }] },
+      { rules: [{ from: [{}], to: [{ operation: { ports: ['80'] } }] }] },
+      { rules: [{ from: [{ source: {} }] }] },
+      { rules: [{}] },
+      { selector: {}, action: 'DENY', rules: [{ from: [{ source: { namespaces: ['front'] } }] }] },
+      {},
+      undefined,
+    ]) {
+      namespace.objects = written.map((each) => (isTunnelDeny(each) ? each : { ...each, spec }));
+      namespace.settle(wanted);
+      assert.deepEqual(specsOf(namespace.objects), specsOf(written), JSON.stringify(spec));
+    }
+  });
+
   it('restores the restriction that somebody has deleted, also if a rule for every port can not be said', () => {
     const rules: IngressRule[] = [{ name: 'web', from: [{ namespaces: ['front'] }], ports: [tcp(80)] }];
     const { namespace } = settled(meshProfile(rules));
