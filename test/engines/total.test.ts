@@ -145,7 +145,7 @@ function* states(start: State, target: Target, world: World): Generator<State, v
   );
   const { steps, widenAt, narrowAt } = plan(state.policies, compiled.policies, {
     hasPods: true,
-    isOurs,
+    ownerOf,
     companions,
   });
   for (let done = 0; done <= steps.length; done++) {

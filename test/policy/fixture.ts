@@ -1,4 +1,6 @@
 /** Profiles and clusters, written down by what matters to a test. */
+import type { KubeObject } from '../../src/api/meta.ts';
+import { LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../../src/api/names.ts';
 import type { NetworkPolicy, NetworkPolicyPort, PolicyType } from '../../src/api/network-policy.ts';
 import type { Baseline, Peer, ProfileSpec, SegmentationProfile } from '../../src/api/profile.ts';
 import { compile, type UnresolvedPeer } from '../../src/policy/compile.ts';
@@ -30,6 +32,11 @@ export const NOTHING_ALLOWED: Baseline = {
   monitoring: 'Deny',
   mesh: 'Deny',
 };
+
+/** The profile that owns an object by its labels alone; undefined for an object without them. */
+export function ownerByLabels({ metadata: { labels = {} } }: KubeObject): string | undefined {
+  return labels[LABEL_MANAGED_BY] === MANAGER ? (labels[LABEL_PROFILE] ?? 'segmented') : undefined;
+}
 
 type ProfileInput = Partial<Omit<ProfileSpec, 'baseline'>> & { baseline?: Partial<Baseline> };
 

@@ -3,6 +3,7 @@ import { compileView } from '../../src/analysis/evaluator.ts';
 import type { Endpoint, Namespace, Pod } from '../../src/analysis/cluster.ts';
 import { DIRECTIONS, type NetworkPolicy } from '../../src/api/network-policy.ts';
 import { plan, type Step } from '../../src/policy/planning/plan.ts';
+import { ownerByLabels } from './fixture.ts';
 
 export interface State {
   readonly namespaces: readonly Namespace[];
@@ -41,7 +42,7 @@ export function* transition(before: State, desired: readonly NetworkPolicy[]): G
   for (const { name } of before.namespaces) {
     const isHere = ({ metadata }: NetworkPolicy) => metadata.namespace === name;
     const here = state.policies.filter(isHere);
-    const { steps } = plan(here, desired.filter(isHere), { hasPods: true, isOurs: () => true });
+    const { steps } = plan(here, desired.filter(isHere), { hasPods: true, ownerOf: ownerByLabels });
     for (const step of steps) {
       state = { ...state, policies: applied(state.policies, step, name) };
       yield state;

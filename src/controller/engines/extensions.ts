@@ -7,6 +7,7 @@ import { companionsOf } from '../../engines/extensions/companions.ts';
 import { planExtensions } from '../../engines/extensions/plan.ts';
 import type { ObjectStep } from '../../engines/object-step.ts';
 import type { EngineFacts } from '../../policy/extensions.ts';
+import { withOwnerLabels } from '../../policy/ownership.ts';
 import type { UnknownForCovers, UnknownIsolation } from '../../policy/planning/transition.ts';
 import { shortList } from '../../util/list-text.ts';
 import {
@@ -133,7 +134,10 @@ export class Extensions {
     const observed = this.#objects.in(namespace);
     const context = { engine: this.#engine, ownerOf: this.#ownerOf, kept, staying, isWritable };
     const { widen, narrow } = planExtensions(observed, policies, context);
-    const own = observed.filter((object) => this.#ownerOf(object) !== undefined);
+    const own = observed.flatMap((object) => {
+      const owner = this.#ownerOf(object);
+      return owner === undefined ? [] : [withOwnerLabels(object, owner)];
+    });
     const foreign = this.#foreignIn(namespace);
     const ofCluster = this.#isolationsIn(namespace).flatMap(({ name, isolation }): NetworkPolicy[] =>
       typeof isolation === 'object' ? [{ metadata: { name, namespace }, spec: isolation }] : [],

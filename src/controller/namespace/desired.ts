@@ -4,7 +4,7 @@ import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../api/netwo
 import { withoutDirections, withRole } from '../../policy/directions.ts';
 import { carriesRules, isolatesAll } from '../../policy/planning/effect.ts';
 import { isTransition, isTransitionalCover } from '../../policy/planning/transition.ts';
-import { exceptionNameOf } from '../../policy/ownership.ts';
+import { exceptionNameOf, withOwnerLabels } from '../../policy/ownership.ts';
 import { isolates, isProfileReference } from '../../policy/semantics/normalize.ts';
 import type { ProfileIntent } from './gather.ts';
 import { asNetworkPolicy, type ExtensionPolicy } from '../../policy/extensions.ts';
@@ -80,12 +80,12 @@ function desiredOfProfile(
   if (intent.relation === 'held') {
     const held = observed.filter((each) => ownerOf(each) === name && !isOfException(each));
     return [
-      ...(deletionTimestamp === undefined ? held : held.map(withoutOwner)),
+      ...(deletionTimestamp === undefined ? held : held.map((each) => disowned(each, name))),
       ...(intent.added?.policies ?? []),
     ];
   }
   if (waiting?.failure.kind === 'stalled')
-    return deletionTimestamp === undefined ? own() : own().map(withoutOwner);
+    return deletionTimestamp === undefined ? own() : own().map((each) => disowned(each, name));
   const wanted = withoutPostponed(intent, waiting);
   // A gate that looks for the default-deny would refuse Pods without it: the gate goes first. Until then the flows of
   // exceptions stay open too, where the profile leaves: they will be open without it.
@@ -263,7 +263,8 @@ function roleOf({ metadata }: NetworkPolicy): string | undefined {
   return metadata.labels?.[LABEL_ROLE];
 }
 
-function withoutOwner(policy: NetworkPolicy): NetworkPolicy {
+/** The policy that a profile leaves behind: its labels alone name the profile, and the fence refuses one without them. */
+function disowned(policy: NetworkPolicy, profile: string): NetworkPolicy {
   const ownerReferences = policy.metadata.ownerReferences?.filter((each) => !isProfileReference(each)) ?? [];
-  return { ...policy, metadata: { ...policy.metadata, ownerReferences } };
+  return withOwnerLabels({ ...policy, metadata: { ...policy.metadata, ownerReferences } }, profile);
 }

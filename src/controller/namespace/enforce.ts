@@ -230,13 +230,17 @@ export class Enforcement {
     observed: readonly NetworkPolicy[],
     { companions, isEmpty }: ExtensionWrites,
   ): Promise<Planned> {
-    const isOurs = (policy: NetworkPolicy) => this.#ownerOf(policy) !== undefined;
-    const withoutPods = plan(observed, desired, { hasPods: false, isOurs, companions });
+    const ownerOf = this.#ownerOf;
+    const withoutPods = plan(observed, desired, { hasPods: false, ownerOf, companions });
     // Pods could be cut only between several writes: plans of one step are the same with and without pods.
     const isSingle = withoutPods.steps.length < 2 && (companions === undefined || isEmpty);
     if (isSingle || !(await this.#podsExist())) return { plan: withoutPods, observed, gated };
     const unknown = this.#unknownIsolation();
-    return { plan: plan(observed, desired, { hasPods: true, isOurs, companions, unknown }), observed, gated };
+    return {
+      plan: plan(observed, desired, { hasPods: true, ownerOf, companions, unknown }),
+      observed,
+      gated,
+    };
   }
 
   /** The fence lets the operator create nothing but covers in a protected namespace, from which it only removes policies. */

@@ -42,8 +42,8 @@ export type Step =
 export interface PlanContext {
   /** False only if the namespace is known to have no pods. */
   readonly hasPods: boolean;
-  /** True if an observed policy is an own one. A foreign policy is taken into account, and never changed. */
-  readonly isOurs: (policy: NetworkPolicy) => boolean;
+  /** The profile that owns a policy; undefined for a foreign one, which is taken into account, and never changed. */
+  readonly ownerOf: (policy: NetworkPolicy) => string | undefined;
   /** Absent if the network engine has none. */
   readonly companions?: Companions | undefined;
   /** Policies that are not known may isolate pods too: those of the network engine's own kinds. Absent: there are none. */
@@ -80,10 +80,11 @@ export interface Plan {
 export function plan(
   observed: readonly NetworkPolicy[],
   desired: readonly NetworkPolicy[],
-  { hasPods, isOurs, companions, unknown }: PlanContext,
+  { hasPods, ownerOf, companions, unknown }: PlanContext,
 ): Plan {
-  const foreign = observed.filter((policy) => !isOurs(policy));
-  const own = new Map(observed.filter(isOurs).map((policy) => [policy.metadata.name, policy]));
+  const foreign = observed.filter((policy) => ownerOf(policy) === undefined);
+  const owned = observed.filter((policy) => ownerOf(policy) !== undefined);
+  const own = new Map(owned.map((policy) => [policy.metadata.name, policy]));
   const { named, conflicts } = withFreeNames(desired, new Set(foreign.map(({ metadata }) => metadata.name)));
   const deltas = policyDeltas(own, named);
   const before = [...observed, ...(companions?.before ?? [])];
@@ -100,6 +101,7 @@ export function plan(
         after,
         deltas,
         own,
+        ownerOf,
         unknown,
         companionDeltas: others,
         beside: companions?.foreign ?? [],

@@ -12,6 +12,7 @@ import {
 } from '../../api/network-policy.ts';
 import { complement } from '../semantics/selector-complement.ts';
 import { excess } from '../limits.ts';
+import { withOwnerLabels } from '../ownership.ts';
 import type { PolicyDelta } from './delta.ts';
 import { activeRules, carriesRules, isCover, isolatesAll } from './effect.ts';
 import { type Overlap, overlapsOf } from './overlaps.ts';
@@ -72,6 +73,7 @@ export interface TransitionInput {
   /** Policies of the engine's kind that are not the operator's, before and after: covers spare the pods that they isolate. */
   readonly beside: readonly NetworkPolicy[];
   readonly own: ReadonlyMap<string, NetworkPolicy>;
+  readonly ownerOf: (policy: NetworkPolicy) => string | undefined;
   readonly unknown?: UnknownIsolation | undefined;
 }
 
@@ -104,7 +106,7 @@ export function transitionsFor(input: TransitionInput): Transitions {
   const covers = new Map<string, NetworkPolicy>();
   const overlaps: Bridge[] = [];
   for (const change of DIRECTIONS.flatMap((direction) => changesOf(direction, input))) {
-    if (change.isBridged) overlaps.push(...bridgesOf(change));
+    if (change.isBridged) overlaps.push(...bridgesOf(change, input));
     else for (const cover of coversOf(change, input)) covers.set(cover.metadata.name, cover);
   }
   const bySize = overlaps.toSorted((a, b) => b.size - a.size).map(({ policy }) => policy);
@@ -151,7 +153,7 @@ function changesOf(direction: PolicyType, input: TransitionInput): Change[] {
 
 function coversOf(
   { direction, without, models }: Change,
-  { beside, unknown }: TransitionInput,
+  { beside, ownerOf, unknown }: TransitionInput,
 ): NetworkPolicy[] {
   const selectors = uncovered([...without, ...beside], direction);
   const owner = models.find(isOfProfile) ?? models[0];
@@ -159,7 +161,7 @@ function coversOf(
   if (unknown?.forCovers !== undefined) throw new IsolationUnknownError(unknown.forCovers);
   return selectors.map((podSelector) =>
     transitional(
-      ownedByProfile(owner),
+      ownedByProfile(owner, ownerOf),
       `allow all ${direction} ${selectorKey(podSelector)}`,
       withRules({ podSelector, policyTypes: [direction] }, direction, [{}]),
     ),
@@ -173,7 +175,7 @@ interface Bridge {
 }
 
 /** A bridge for each overlap, with all that its policies allow in the direction. */
-function bridgesOf({ direction, without, policies }: Change): Bridge[] {
+function bridgesOf({ direction, without, policies }: Change, input: TransitionInput): Bridge[] {
   if (without.some(({ spec }) => isolatesAll(spec, direction))) return [];
   const overlaps = overlapsOf(policies, ({ spec }) => spec.podSelector ?? EVERYTHING, MAX_OVERLAPS);
   if (overlaps === undefined)
@@ -181,17 +183,24 @@ function bridgesOf({ direction, without, policies }: Change): Bridge[] {
       `the ${direction} rules select pods by so many label combinations that they cannot be switched without cutting some; ` +
         'use fewer label keys in their podSelectors, or divide the profile in two',
     );
-  return overlaps.map((overlap) => ({ size: overlap.policies.size, policy: bridgeOver(overlap, direction) }));
+  return overlaps.map((overlap) => ({
+    size: overlap.policies.size,
+    policy: bridgeOver(overlap, direction, input),
+  }));
 }
 
-function bridgeOver({ selector, policies }: Overlap<NetworkPolicy>, direction: PolicyType): NetworkPolicy {
+function bridgeOver(
+  { selector, policies }: Overlap<NetworkPolicy>,
+  direction: PolicyType,
+  { ownerOf }: TransitionInput,
+): NetworkPolicy {
   const rules = [...policies].flatMap(({ spec }) => activeRules(spec, direction));
   const distinct = [...new Map(rules.map((rule) => [ruleKey(rule), rule])).values()];
   const spec = withRules({ podSelector: selector, policyTypes: [direction] }, direction, distinct);
   const [first, ...more] = policies;
   const owner = [first, ...more].find((each) => each !== undefined && isOfProfile(each)) ?? first;
   if (owner === undefined) throw new Error('an overlap has no policies');
-  const bridge = transitional(ownedByProfile(owner), `rules ${specKey(spec)}`, spec);
+  const bridge = transitional(ownedByProfile(owner, ownerOf), `rules ${specKey(spec)}`, spec);
   const tooLarge = excess(bridge);
   if (tooLarge !== undefined) throw new PlanTooComplexError(tooLarge);
   return bridge;
@@ -201,8 +210,12 @@ function isOfProfile({ metadata }: NetworkPolicy): boolean {
   return metadata.ownerReferences?.some(isProfileReference) ?? false;
 }
 
-/** Without the owners that may go in the middle of a plan, as exceptions do: the garbage collector would delete the cover. */
-function ownedByProfile({ metadata, ...policy }: NetworkPolicy): NetworkPolicy {
+/**
+ * With the label of the profile, which somebody may have removed, and without the owners that may go in the middle of a plan, as
+ * exceptions do: the garbage collector would delete the cover.
+ */
+function ownedByProfile(owner: NetworkPolicy, ownerOf: TransitionInput['ownerOf']): NetworkPolicy {
+  const { metadata, ...policy } = withOwnerLabels(owner, ownerOf(owner));
   const { ownerReferences, ...rest } = metadata;
   const profiles = ownerReferences?.filter(isProfileReference) ?? [];
   return { ...policy, metadata: { ...rest, ...(profiles.length > 0 && { ownerReferences: profiles }) } };
@@ -227,13 +240,10 @@ export function bridgeFor(desired: NetworkPolicy): NetworkPolicy {
   return transitional(desired, `form ${fingerprint(desired)} of ${desired.metadata.name}`, desired.spec);
 }
 
-/** A transition policy with the namespace, profile and ownerReferences of `owner`. */
+/** A transition policy with the namespace, profile and ownerReferences of `owner`, which has the label of its profile. */
 function transitional(owner: NetworkPolicy, purpose: string, spec: NetworkPolicySpec): NetworkPolicy {
-  const profile =
-    owner.metadata.labels?.[LABEL_PROFILE] ??
-    owner.metadata.ownerReferences?.find(isProfileReference)?.name ??
-    '';
-  const { namespace, ownerReferences } = owner.metadata;
+  const { namespace, labels, ownerReferences } = owner.metadata;
+  const profile = labels?.[LABEL_PROFILE] ?? '';
   return {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',

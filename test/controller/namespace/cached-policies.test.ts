@@ -15,7 +15,7 @@ const ALLOW = policy('allow', { podSelector: {}, policyTypes: ['Egress'], egress
 
 describe('a plan made from cached policies', () => {
   const isSafe = (cached: NetworkPolicy[], desired: NetworkPolicy[], hasReadPolicies: boolean) =>
-    isSafeFromCache(plan(cached, desired, { hasPods: true, isOurs: () => true }), cached, {
+    isSafeFromCache(plan(cached, desired, { hasPods: true, ownerOf: () => 'p' }), cached, {
       hasReadPolicies,
     });
 

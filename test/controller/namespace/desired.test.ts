@@ -67,6 +67,26 @@ describe('desired policies of exceptions', () => {
     assert.deepEqual(namesOf(stalled, { observed, isStalled: true }), [DENY, EXCEPTION]);
   });
 
+  it('have the labels of their profile once it is deleted, and no owner, while they stay as they are', () => {
+    const removed = new Date(CREATED).toISOString();
+    const deleted = { ...PROFILE, metadata: { ...PROFILE.metadata, deletionTimestamp: removed } };
+    const observed = OWN.policies.map((each) => ({ ...each, metadata: { ...each.metadata, labels: {} } }));
+    const context = { observed, ownerOf: () => 'p', isGated: () => false };
+    for (const [relation, postponed] of [
+      ['held', new Map()],
+      ['enforce', new Map([['p', STALLED]])],
+    ] as const) {
+      const { policies } = desiredOf([{ profile: deleted, relation, compiled: OWN }], postponed, context);
+      assert.deepEqual(
+        policies.map(({ metadata: { labels, ownerReferences } }) => [
+          labels?.[LABEL_PROFILE],
+          ownerReferences?.length,
+        ]),
+        OWN.policies.map(() => ['p', 0]),
+      );
+    }
+  });
+
   it('keep the bridges of an exception that goes on while the profile is stalled', () => {
     const [goingOn, over] = [...GOING_ON, ...OVER].map((each, index) => {
       const { metadata, spec } = bridgeFor(each);

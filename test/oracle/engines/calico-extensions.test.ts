@@ -18,7 +18,7 @@ import { compile } from '../../../src/policy/compile.ts';
 import { plan, type Step } from '../../../src/policy/planning/plan.ts';
 import { matches } from '../../../src/policy/semantics/selector.ts';
 import { goIsThere, goTool, skippedWithoutGo } from '../../env/tooling/go-tool.ts';
-import { facts, type FactsInput, profile } from '../../policy/fixture.ts';
+import { facts, type FactsInput, ownerByLabels, profile } from '../../policy/fixture.ts';
 import { cases, SEED } from './scale.ts';
 
 const RUNS = cases(40);
@@ -210,7 +210,7 @@ function writesTo(
   const companions = companionsOf({ own: observed, foreign: [], ofCluster }, planned, CALICO_EXTENSIONS);
   const base = plan([...policies.values()], compiled.policies, {
     hasPods: true,
-    isOurs: () => true,
+    ownerOf: ownerByLabels,
     companions,
   });
   const writes: Write[] = [];

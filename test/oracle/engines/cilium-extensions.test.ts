@@ -12,7 +12,7 @@ import type { ObjectStep } from '../../../src/engines/object-step.ts';
 import { compile } from '../../../src/policy/compile.ts';
 import { plan, type Step } from '../../../src/policy/planning/plan.ts';
 import { goIsThere, skippedWithoutGo } from '../../env/tooling/go-tool.ts';
-import { facts } from '../../policy/fixture.ts';
+import { facts, ownerByLabels } from '../../policy/fixture.ts';
 import { type CiliumJudge, ciliumJudge, flowText, type Judgement, type Question } from './cilium-judge.ts';
 import { cluster, ENDS, FLOWS, type Intent, intents, means, PODS, SHOP } from './extension-world.ts';
 import { cases, SEED } from './scale.ts';
@@ -46,7 +46,7 @@ function writesTo({ profile, accounts }: Intent, { policies, extensions }: State
     ownerOf: () => 'segmented',
     kept: new Set(),
   });
-  const base = plan([...policies.values()], compiled.policies, { hasPods: true, isOurs: () => true });
+  const base = plan([...policies.values()], compiled.policies, { hasPods: true, ownerOf: ownerByLabels });
   return [
     ...widen.map((extension) => ({ extension })),
     ...base.steps.map((step) => ({ base: step })),

@@ -20,7 +20,7 @@ import { compile } from '../../../src/policy/compile.ts';
 import { compileGuard, NOTHING_ADDED } from '../../../src/policy/guard/compile.ts';
 import { plan, type Step } from '../../../src/policy/planning/plan.ts';
 import { goIsThere, goTool, skippedWithoutGo } from '../../env/tooling/go-tool.ts';
-import { facts, type FactsInput, profile } from '../../policy/fixture.ts';
+import { facts, type FactsInput, ownerByLabels, profile } from '../../policy/fixture.ts';
 import { cases, SEED } from './scale.ts';
 
 const CHANGES = cases(3);
@@ -220,7 +220,7 @@ function writesTo(intent: SegmentationProfile | undefined, state: State): Write[
     );
     const { steps } = plan(byNamespace(state.policies, namespace.name), compiled.policies, {
       hasPods: true,
-      isOurs: () => true,
+      ownerOf: ownerByLabels,
     });
     return [
       ...widen.map((extension) => ({ in: namespace.name, extension })),

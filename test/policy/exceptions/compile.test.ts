@@ -10,7 +10,7 @@ import { parseNotes } from '../../../src/policy/notes.ts';
 import { plan } from '../../../src/policy/planning/plan.ts';
 import { rulesOf, specKey } from '../../../src/policy/semantics/normalize.ts';
 import { NOTHING } from '../../../src/policy/semantics/selector.ts';
-import { facts, type FactsInput, profile, runs, SHOP } from '../fixture.ts';
+import { facts, type FactsInput, ownerByLabels, profile, runs, SHOP } from '../fixture.ts';
 import { compileView } from '../../../src/analysis/evaluator.ts';
 import type { Flow } from '../../../src/analysis/cluster.ts';
 import { flow, namespaces, pods, selector } from '../../analysis/arbitrary.ts';
@@ -84,7 +84,7 @@ describe('policies of an exception', () => {
       const by = granting('p', {}, { egress: [{ name: 'r', to: [{ podSelector: {} }] }] });
       const own = compile(by, SHOP, facts()).policies;
       const added = compiled(named, { by, input: onEngine('available') }).policies;
-      const context = { hasPods: true, isOurs: () => true };
+      const context = { hasPods: true, ownerOf: ownerByLabels };
       const [begin, end] = [plan(own, [...own, ...added], context), plan([...own, ...added], own, context)];
       assert.deepEqual(
         [begin, end].map(({ steps }) => steps.map(({ verb }) => verb)),
@@ -337,7 +337,7 @@ describe('policies of an exception', () => {
     const by = granting('p', {}, { egress: [{ name: 'r', to: [{ podSelector: {} }] }] });
     const own = compile(by, SHOP, facts()).policies;
     const added = compiled(exception('debug'), { by }).policies;
-    const context = { hasPods: true, isOurs: () => true };
+    const context = { hasPods: true, ownerOf: ownerByLabels };
     const begin = plan(own, [...own, ...added], context);
     assert.deepEqual(
       begin.steps.map((step) => step.verb),

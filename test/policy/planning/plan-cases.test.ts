@@ -12,6 +12,7 @@ import {
 import type { LabelSelector } from '../../../src/api/meta.ts';
 import type { NetworkPolicy, PolicyType } from '../../../src/api/network-policy.ts';
 import { withRules } from '../../../src/policy/semantics/normalize.ts';
+import { ownerByLabels } from '../fixture.ts';
 import { plan, type Step } from '../../../src/policy/planning/plan.ts';
 import {
   IsolationUnknownError,
@@ -19,7 +20,6 @@ import {
   type UnknownIsolation,
 } from '../../../src/policy/planning/transition.ts';
 
-const isOurs = (policy: NetworkPolicy) => policy.metadata.labels?.[LABEL_MANAGED_BY] === MANAGER;
 const WEB: LabelSelector = { matchLabels: { app: 'web' } };
 const API: LabelSelector = { matchLabels: { app: 'api' } };
 
@@ -225,7 +225,9 @@ const CASES: readonly {
 
 describe('plan', () => {
   for (const { name, before, desired, hasPods = true, steps } of CASES) {
-    it(name, () => assert.deepEqual(outline(plan(before, desired, { hasPods, isOurs }).steps), steps));
+    it(name, () =>
+      assert.deepEqual(outline(plan(before, desired, { hasPods, ownerOf: ownerByLabels }).steps), steps),
+    );
   }
 
   it('covers by policies that the profile owns, and no exception, which may go in the middle', () => {
@@ -237,7 +239,7 @@ describe('plan', () => {
       owned(ours(name, { allows: ['192.0.2.1'] }), EXCEPTION_KIND),
     );
     const ownersOf = (desired: NetworkPolicy[]) =>
-      plan([], desired, { hasPods: true, isOurs }).steps.flatMap((step) =>
+      plan([], desired, { hasPods: true, ownerOf: ownerByLabels }).steps.flatMap((step) =>
         step.reason === 'transition' && step.verb === 'create'
           ? [step.policy.metadata.ownerReferences?.map(({ kind }) => kind)]
           : [],
@@ -246,6 +248,21 @@ describe('plan', () => {
     assert.deepEqual(ownersOf([...exceptions, own]), [[KIND]]);
     assert.deepEqual(ownersOf(exceptions), [undefined]);
   });
+
+  for (const unknown of [undefined, {}])
+    it(`names the profile in its ${unknown === undefined ? 'covers' : 'bridges'} whose policies somebody has removed the marks of`, () => {
+      const before = [
+        made('p.ingress', { allows: ['192.0.2.1'] }),
+        made('p.ingress.web', { selector: WEB, allows: ['192.0.2.2'] }),
+      ];
+      const { steps } = plan(before, [], { hasPods: true, ownerOf: () => 'p', unknown });
+      const created = steps.flatMap((step) => (step.verb === 'create' ? [step.policy.metadata] : []));
+      assert.ok(created.length > 0);
+      for (const { name, labels } of created) {
+        assert.match(name, /^p\.transition\./);
+        assert.deepEqual([labels?.[LABEL_MANAGED_BY], labels?.[LABEL_PROFILE]], [MANAGER, 'p']);
+      }
+    });
 
   it('deletes a left-over bridge before a left-over cover, whatever their names', () => {
     for (const [cover, form] of [
@@ -256,7 +273,7 @@ describe('plan', () => {
         ours(cover, { role: 'transition', allows: ['everyone'] }),
         ours(form, { role: 'transition', selector: WEB, allows: ['192.0.2.1'] }),
       ];
-      const { steps } = plan(before, [], { hasPods: true, isOurs });
+      const { steps } = plan(before, [], { hasPods: true, ownerOf: ownerByLabels });
       assert.deepEqual(
         steps.map((step) => step.verb === 'delete' && step.name),
         [form, cover],
@@ -271,7 +288,7 @@ describe('plan', () => {
       ours('p.ingress', { allows: ['192.0.2.1'] }),
       ours('p.ingress.r', { selector: API, allows: ['192.0.2.2'] }),
     ];
-    const { steps } = plan(before, desired, { hasPods: true, isOurs });
+    const { steps } = plan(before, desired, { hasPods: true, ownerOf: ownerByLabels });
     const covers = steps.flatMap((step) =>
       step.verb === 'create' && step.reason === 'transition' ? [step.policy.spec.podSelector] : [],
     );
@@ -284,7 +301,7 @@ describe('plan', () => {
   it('deletes a left-over bridge without rules before policies with rules, which it would cut', () => {
     const bridge = ours('p.transition.1', { role: 'transition' });
     const rules = ours('p.ingress', { allows: ['192.0.2.1'] });
-    const { steps } = plan([bridge, rules], [], { hasPods: true, isOurs });
+    const { steps } = plan([bridge, rules], [], { hasPods: true, ownerOf: ownerByLabels });
     assert.deepEqual(outline(steps), ['delete p.transition', 'delete p.ingress']);
   });
 
@@ -294,7 +311,7 @@ describe('plan', () => {
       ours('p.ingress.web', { selector: WEB, allows: ['192.0.2.2'] }),
       ours('p.ingress.api', { selector: API, allows: ['192.0.2.3'] }),
     ];
-    const context = { hasPods: true, isOurs, unknown: {} };
+    const context = { hasPods: true, ownerOf: ownerByLabels, unknown: {} };
     const { steps } = plan([], [deny(), ...rules], context);
     assert.deepEqual(outline(steps), [
       'create p.transition',
@@ -327,7 +344,7 @@ describe('plan', () => {
     const desired = [deny(), ours('p.ingress', { allows: ['192.0.2.1'] })];
     const forCovers = { message: 'not readable', needsPerson: true };
     const planned = (unknown: UnknownIsolation, observed: readonly NetworkPolicy[] = []) =>
-      plan(observed, desired, { hasPods: true, isOurs, companions, unknown });
+      plan(observed, desired, { hasPods: true, ownerOf: ownerByLabels, companions, unknown });
     assert.throws(() => planned({ forCovers }), IsolationUnknownError);
     assert.deepEqual(outline(planned({}).steps).at(0), 'create p.transition');
     assert.deepEqual(outline(planned({ forCovers }, [deny()]).steps), ['create p.ingress']);
@@ -341,7 +358,7 @@ describe('plan', () => {
       }),
     );
     assert.throws(
-      () => plan([], [deny(), ...rules], { hasPods: true, isOurs, unknown: {} }),
+      () => plan([], [deny(), ...rules], { hasPods: true, ownerOf: ownerByLabels, unknown: {} }),
       (error: unknown) => error instanceof PlanTooComplexError && /label keys/.test(error.message),
     );
   });
@@ -356,7 +373,7 @@ describe('plan', () => {
       ours('p.ingress.r', { selector: API, allows: ['192.0.2.2'] }),
     ];
     assert.throws(
-      () => plan(before, desired, { hasPods: true, isOurs }),
+      () => plan(before, desired, { hasPods: true, ownerOf: ownerByLabels }),
       (error) =>
         error instanceof PlanTooComplexError &&
         /give one of them an empty podSelector, or remove it/.test(error.message),
@@ -365,13 +382,16 @@ describe('plan', () => {
 
   it('uses one alternative name while a foreign policy has the name', () => {
     const theirs = made('p.default-deny', { selector: WEB });
-    const { steps, conflicts } = plan([theirs], [deny()], { hasPods: true, isOurs });
+    const { steps, conflicts } = plan([theirs], [deny()], { hasPods: true, ownerOf: ownerByLabels });
     assert.deepEqual(conflicts, ['p.default-deny']);
     assert.deepEqual(outline(steps), [`create ${alternativeName('p', 'p.default-deny')}`]);
     const created = steps.flatMap((step) => (step.verb === 'create' ? [step.policy] : []));
-    assert.deepEqual(plan([theirs, ...created], [deny()], { hasPods: true, isOurs }).steps, []);
+    assert.deepEqual(
+      plan([theirs, ...created], [deny()], { hasPods: true, ownerOf: ownerByLabels }).steps,
+      [],
+    );
     // Back under its own name once that is free.
-    assert.deepEqual(outline(plan(created, [deny()], { hasPods: true, isOurs }).steps), [
+    assert.deepEqual(outline(plan(created, [deny()], { hasPods: true, ownerOf: ownerByLabels }).steps), [
       'create p.default-deny',
       `delete ${created[0]?.metadata.name}`,
     ]);
@@ -380,7 +400,7 @@ describe('plan', () => {
 
 describe('a plan opens', () => {
   const opens = (before: readonly NetworkPolicy[], after: readonly NetworkPolicy[]) =>
-    plan(before, after, { hasPods: true, isOurs }).opens;
+    plan(before, after, { hasPods: true, ownerOf: ownerByLabels }).opens;
   const web = ours('p.ingress.web', { selector: WEB, allows: ['192.0.2.1'] });
 
   it('a direction whose default-deny is deleted, and no other one', () => {

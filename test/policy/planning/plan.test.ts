@@ -20,13 +20,12 @@ import {
 import { fingerprint, withRules } from '../../../src/policy/semantics/normalize.ts';
 import { isolatesAll } from '../../../src/policy/planning/effect.ts';
 import { union } from '../../../src/policy/planning/noted-rules.ts';
-import { runs } from '../fixture.ts';
+import { ownerByLabels, runs } from '../fixture.ts';
 import { plan, type PlanContext, type Step } from '../../../src/policy/planning/plan.ts';
 import type { UnknownIsolation } from '../../../src/policy/planning/transition.ts';
 
 const NAMESPACE = 'shop';
-const isOurs = (policy: NetworkPolicy) => policy.metadata.labels?.[LABEL_MANAGED_BY] === MANAGER;
-const context = (hasPods = true): PlanContext => ({ hasPods, isOurs });
+const context = (hasPods = true): PlanContext => ({ hasPods, ownerOf: ownerByLabels });
 
 /** A rule allows one address, so that the allowed flows are a set of addresses for each pod. */
 const ADDRESSES = ['192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4'];
@@ -218,7 +217,7 @@ function apply(state: State, step: Step): State {
     return [...state, step.policy];
   }
   assert.ok(existing, `updates ${name}, which does not exist`);
-  assert.ok(isOurs(existing), `changes ${name}, which is somebody else's`);
+  assert.ok(ownerByLabels(existing), `changes ${name}, which is somebody else's`);
   return state.map((each) => (each === existing ? step.policy : each));
 }
 
@@ -492,10 +491,10 @@ describe('plan', () => {
         ];
         const { steps, conflicts } = plan(start, desired, context(hasPods));
         const end = steps.reduce(apply, start as State);
-        assert.deepEqual(summary(end.filter((each) => !isOurs(each))), summary(others));
+        assert.deepEqual(summary(end.filter((each) => ownerByLabels(each) === undefined)), summary(others));
         assert.deepEqual(
           end
-            .filter(isOurs)
+            .filter((each) => ownerByLabels(each) !== undefined)
             .map((each) => JSON.stringify([fingerprint(each)]))
             .sort(),
           desired.map((each) => JSON.stringify([fingerprint(each)])).sort(),

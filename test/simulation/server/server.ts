@@ -48,6 +48,9 @@ export interface Answer {
   readonly retryAfter?: string;
 }
 
+/** The names of most kinds (RFC 1123). */
+const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+
 export class Server {
   readonly storage = new Storage();
   /** Kinds that the operator has no permission for, as PLURAL.GROUP. */
@@ -183,6 +186,7 @@ export class Server {
   #create({ kind, namespace }: Route, body: Stored | undefined, author: Author): Stored {
     const name = body?.metadata?.name;
     if (body === undefined || !name) throw invalid(kind, '', 'name or generateName is required');
+    if (!SUBDOMAIN.test(name)) throw invalid(kind, name, `metadata.name: Invalid value: "${name}"`);
     if (body.metadata.namespace !== undefined && body.metadata.namespace !== namespace)
       throw badRequest(
         'the namespace of the provided object does not match the namespace sent on the request',

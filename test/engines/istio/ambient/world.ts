@@ -25,7 +25,7 @@ import { plan } from '../../../../src/policy/planning/plan.ts';
 import { keptTunnels, type MeshTunnels } from '../../../../src/policy/tunnels.ts';
 import { isolatesAll } from '../../../../src/policy/planning/effect.ts';
 import { isTransitionalCover } from '../../../../src/policy/planning/transition.ts';
-import { facts, profile } from '../../../policy/fixture.ts';
+import { facts, ownerByLabels, profile } from '../../../policy/fixture.ts';
 import { evidenceOf } from '../fixture.ts';
 import { meshAllows } from '../model.ts';
 
@@ -168,7 +168,7 @@ export class AmbientNamespace {
     yield* carryOut(this.#overlay(first).widen);
     for (const step of plan(this.policies, this.#desired(profiles, first), {
       hasPods: true,
-      isOurs: () => true,
+      ownerOf: ownerByLabels,
     }).steps) {
       const name = step.verb === 'delete' ? step.name : step.policy.metadata.name;
       const rest = this.policies.filter(({ metadata }) => metadata.name !== name);
