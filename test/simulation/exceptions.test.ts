@@ -229,6 +229,19 @@ describe('exception in virtual time', () => {
     assert.equal(inForce('a')?.reason, 'NotSelected');
   });
 
+  it('has its status written before the next list if the event of a change of it was lost', async () => {
+    ask('a');
+    await scheduler.advance(5_000);
+    network.rates = { ...NO_FAULTS, lost: 100 };
+    const path = `${GROUP}/namespaces/a/segmentationexceptions/e`;
+    server.handle({ method: 'PATCH', path, body: { metadata: { annotations: { ticket: '1' } } } }, 'user');
+    await scheduler.advance(1_000);
+    network.rates = NO_FAULTS;
+    profile({ namespaceSelector: {}, mode: 'Audit' });
+    await scheduler.advance(20_000);
+    assert.equal(inForce('a')?.reason, 'ProfileAudits');
+  });
+
   it('that no profile grants is expired within a minute of a step of the clock, while others come and go', async () => {
     ask('a');
     await scheduler.advance(5_000);

@@ -10,6 +10,7 @@ import { replacing } from '../../util/merge-patch.ts';
 import { KeyQueue, type Outcome, Priority, type Retry } from '../queue/key-queue.ts';
 import { DONE, givenUp, retry } from '../queue/outcome.ts';
 import type { Records } from '../records.ts';
+import { WriteConflicts } from '../write-conflicts.ts';
 import type { CompiledExceptions } from './compiled.ts';
 import { type ExceptionItem, formOf, projectException } from './items.ts';
 import { hasPoliciesOf } from './policies.ts';
@@ -49,6 +50,7 @@ export class ExceptionStatuses {
   readonly #queue: KeyQueue<string>;
   /** Since when the policies of an exception are not in place, in monotonic milliseconds, by the key of the exception. */
   readonly #unsettled = new Map<string, number>();
+  readonly #conflicts = new WriteConflicts();
   #timer: Timer | undefined;
 
   constructor(options: ExceptionStatusesOptions) {
@@ -174,7 +176,13 @@ export class ExceptionStatuses {
     const status = exceptionStatus({ exception, verdict, policies, obstacle, notice, now });
     if (sameStatus(exception.status, status)) return;
     const body = { metadata: preconditionsOf(exception), status: replacing(exception.status, status) };
-    const patched = await exceptions.patch(name, namespace, body, { subresource: 'status', signal });
+    const patched = await this.#conflicts.following(
+      exception,
+      () => exceptions.patch(name, namespace, body, { subresource: 'status', signal }),
+      async () => {
+        source.items.upsertLive(projectException(await exceptions.get(name, namespace, { signal })));
+      },
+    );
     onStatus(exception, status);
     source.items.observe(projectException(patched));
   }

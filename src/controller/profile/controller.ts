@@ -3,7 +3,7 @@ import type { ProfileStatus, SegmentationProfile } from '../../api/profile.ts';
 import type { Clock } from '../../util/clock.ts';
 import { replacing } from '../../util/merge-patch.ts';
 import { projectProfile } from '../../cluster-state/items.ts';
-import { isAborted, isConflict, isNotFound } from '../../kube/errors.ts';
+import { isAborted, isNotFound } from '../../kube/errors.ts';
 import { preconditionsOf } from '../../kube/preconditions.ts';
 import type { Resource } from '../../kube/resource.ts';
 import type { Admission } from '../admission/reconcile.ts';
@@ -14,6 +14,7 @@ import type { PodProbe } from '../namespace/pods.ts';
 import type { ControllerObserver } from '../observer.ts';
 import type { Outcome } from '../queue/key-queue.ts';
 import { DONE, givenUp, retry } from '../queue/outcome.ts';
+import { WriteConflicts } from '../write-conflicts.ts';
 import { addFinalizer, hasFinalizer, removeFinalizer } from './finalizer.ts';
 import { isReleased, namespacesOf, type ProfileNamespaces, type ReleaseParts } from './release.ts';
 import { profileStatus, sameStatus } from './status.ts';
@@ -36,6 +37,7 @@ const RELEASE_INTERVAL_MS = 5_000;
 
 export class ProfileController {
   readonly #options: ProfileControllerOptions;
+  readonly #conflicts = new WriteConflicts();
 
   constructor(options: ProfileControllerOptions) {
     this.#options = options;
@@ -65,7 +67,7 @@ export class ProfileController {
     if (!hasFinalizer(profile)) {
       // Its namespaces are reconciled next.
       this.#options.pods.prefetch(signal);
-      await addFinalizer(profile, this.#options, signal);
+      await this.#following(profile, signal, () => addFinalizer(profile, this.#options, signal));
     }
     return this.#reconcileStatus(profile, signal);
   }
@@ -78,7 +80,7 @@ export class ProfileController {
     record.isReleasing = true;
     try {
       if (hasEnded && (await isReleased(profile, this.#options, signal))) {
-        await removeFinalizer(profile, this.#options, signal);
+        await this.#following(profile, signal, () => removeFinalizer(profile, this.#options, signal));
         return DONE;
       }
     } finally {
@@ -150,28 +152,18 @@ export class ProfileController {
     const body = { metadata: preconditionsOf(profile), status: replacing(profile.status, status) };
     const { profiles, clusterState } = this.#options;
     const { name } = profile.metadata;
-    try {
-      const patched = await profiles.patch(name, undefined, body, { subresource: 'status', signal });
-      clusterState.profiles.observe(projectProfile(patched));
-    } catch (error) {
-      if (isConflict(error)) await this.#followConflict(profile, signal);
-      throw error;
-    }
+    const patched = await this.#following(profile, signal, () =>
+      profiles.patch(name, undefined, body, { subresource: 'status', signal }),
+    );
+    clusterState.profiles.observe(projectProfile(patched));
   }
 
-  /**
-   * The event of the change that a write conflict shows is mostly on its way. If the cache is still the same at the next
-   * conflict, the event is lost, and no status could be written before the resync: the profile is read live.
-   */
-  async #followConflict(
-    { metadata: { name, resourceVersion } }: SegmentationProfile,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { profiles, clusterState, records } = this.#options;
-    const record = records.profile(name);
-    const isLost = record.refusedVersion === resourceVersion;
-    record.refusedVersion = resourceVersion;
-    if (isLost)
-      clusterState.profiles.upsertLive(projectProfile(await profiles.get(name, undefined, { signal })));
+  /** Sends a write of the profile, which is read live if an event of it is lost. */
+  #following<T>(profile: SegmentationProfile, signal: AbortSignal, write: () => Promise<T>): Promise<T> {
+    const { profiles, clusterState } = this.#options;
+    return this.#conflicts.following(profile, write, async () => {
+      const live = await profiles.get(profile.metadata.name, undefined, { signal });
+      clusterState.profiles.upsertLive(projectProfile(live));
+    });
   }
 }

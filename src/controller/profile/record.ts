@@ -16,8 +16,6 @@ export class ProfileRecord {
   #latest: NamespaceResult | undefined;
   /** The uid of the profile that this process has read live, and found as it was cached. */
   confirmedUid: string | undefined;
-  /** The resourceVersion of the profile whose status was last refused by a write conflict. */
-  refusedVersion: string | undefined;
   /** True once this process has judged the status: until then, the status of the process before it stays. */
   hasJudgedStatus = false;
   /** When the status was judged last; monotonic milliseconds. */

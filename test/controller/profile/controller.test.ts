@@ -82,6 +82,22 @@ describe('profile controller', () => {
     clusterState.profiles.upsert(projectProfile(stored()));
   });
 
+  for (const [what, isDone] of [
+    ['adds its finalizer', () => stored().metadata.finalizers?.length === 1],
+    ['removes its finalizer', () => stored().metadata === undefined],
+  ] as const)
+    it(`${what} at the third attempt though the event of a change of the profile is lost`, async () => {
+      if (what === 'adds its finalizer') edit({ metadata: { finalizers: null } });
+      else server.handle({ method: 'DELETE', path: `${PATH}/shop` }, 'user');
+      clusterState.profiles.upsert(projectProfile(stored()));
+      edit({ metadata: { annotations: { changed: 'by somebody' } } });
+      for (const kind of ['retry', 'retry', 'done']) {
+        assert.equal(isDone(), false);
+        assert.equal((await reconcile()).kind, kind);
+      }
+      assert.equal(isDone(), true);
+    });
+
   it('looks again at a profile that is being deleted as long as a capability has objects of it', async () => {
     hasEnded = false;
     server.handle({ method: 'DELETE', path: `${PATH}/shop` }, 'user');
