@@ -168,12 +168,13 @@ export class EngineObjects {
   }
 
   /**
-   * Carries out one step. A step may follow another one of the same object.
+   * Carries out one step. A step may follow another one of the same object. One that is being deleted is not deleted again.
    *
    * @throws ApiError, SchemaTooOldError
    */
   async write(step: ObjectStep, signal: AbortSignal): Promise<void> {
     const lists = this.#lists;
+    if (step.verb === 'delete' && isBeingDeleted(this.#current(step.before))) return;
     try {
       await this.#write(step, signal);
     } catch (error) {
@@ -292,14 +293,17 @@ export class EngineObjects {
     this.#store.observe(this.#project(await this.#objects.replace({ ...before, metadata }, { signal })));
   }
 
+  /** An object that stays for somebody's finalizer is in force as before. */
   async #delete(object: KubeObject, signal: AbortSignal): Promise<void> {
     const { name, namespace, uid = '' } = object.metadata;
+    let left: KubeObject | undefined;
     try {
-      await this.#objects.delete(name, namespace, { preconditions: preconditionsOf(object), signal });
+      left = await this.#objects.delete(name, namespace, { preconditions: preconditionsOf(object), signal });
     } catch (error) {
       if (!isNotFound(error)) throw error;
     }
-    this.#store.forget(keyOf(object), uid);
+    if (left === undefined) this.#store.forget(keyOf(object), uid);
+    else this.#store.observe(this.#project(left));
   }
 
   #schemaTooOld(difference: FormDifference): SchemaTooOldError {
@@ -326,6 +330,10 @@ function isSameButStatus(old: ObjectItem | undefined, next: ObjectItem | undefin
     return canonicalJSON([kept, { ...metadata, resourceVersion: '' }]);
   };
   return old !== undefined && next !== undefined && old.uid === next.uid && rest(old) === rest(next);
+}
+
+function isBeingDeleted({ metadata }: KubeObject): boolean {
+  return metadata.deletionTimestamp !== undefined;
 }
 
 function keyOf({ metadata: { namespace, name } }: KubeObject): string {

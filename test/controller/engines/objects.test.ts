@@ -136,6 +136,43 @@ describe('objects of a network engine', () => {
     await objects.stop();
   });
 
+  it('stay known while the finalizer of somebody else keeps them from being deleted', async () => {
+    let writes = 0;
+    const link = new Link('operator', network);
+    const counting: Transport = {
+      request: (request) => {
+        writes += Number(request.method === 'DELETE');
+        return link.request(request);
+      },
+      watch: (request) => link.watch(request),
+      close: () => link.close(),
+    };
+    const metadata = {
+      name: 'held',
+      labels: { [LABEL_MANAGED_BY]: MANAGER, [LABEL_PROFILE]: 'segmented' },
+      finalizers: ['example.com/hold'],
+    };
+    assert.equal(handle('POST', POLICIES, { metadata, spec: { podSelector: {} } }), 201);
+    const objects = watched(NETWORK_POLICY, () => {}, counting);
+    await scheduler.advance(MINUTE);
+    const found = () => objects.in('shop').find((each) => each.metadata.name === 'held');
+    const remove = async () => {
+      const before = found();
+      assert.ok(before !== undefined);
+      const removed = objects.write({ verb: 'delete', before }, new AbortController().signal);
+      await scheduler.advance(1000);
+      await removed;
+    };
+    await remove();
+    assert.notEqual(found()?.metadata.deletionTimestamp, undefined);
+    await remove();
+    assert.equal(writes, 1);
+    assert.equal(handle('PATCH', `${POLICIES}/held`, { metadata: { finalizers: null } }), 200);
+    await scheduler.advance(1000);
+    assert.equal(found(), undefined);
+    await objects.stop();
+  });
+
   it('can be written again once a list follows the upgrade of a definition that lacked a field', async () => {
     const versions = (spec: Schema) => [
       { name: 'v2', served: true, schema: { openAPIV3Schema: { properties: { spec } } } },
