@@ -126,12 +126,13 @@ export class Enforcement {
     const opens = planned.plan.opens.length > 0 || !overlay.isEmpty;
     if (!isQuiet && !(await this.#confirm(opens, confirmed))) return { kind: 'outdated' };
     if (this.#haveProfilesChanged(planned.observed)) return { kind: 'outdated' };
-    if (!(await this.#write(decision, planned, { extensions, overlay }))) return { kind: 'outdated' };
+    const written = await this.#write(decision, planned, { extensions, overlay });
+    if (written === 'ended') return { kind: 'outdated' };
     record.isCacheBehind = false;
     // Where nothing was cached, all policies are those just written.
     record.hasReadPolicies ||= planned.observed.length === 0;
-    // Last known peers are read back from policies, which are others now.
-    const mayReportElse = !isQuiet && hasUnresolvedPeers(decision.intents);
+    // Last known peers are read back from policies, which are others now. What merely waits for something is no reason.
+    const mayReportElse = written > 0 && hasUnresolvedPeers(decision.intents);
     const {
       gated,
       plan: { conflicts },
@@ -307,20 +308,22 @@ export class Enforcement {
     );
   }
 
-  /** @returns false if an added policy has ended before all was written */
+  /** @returns the number of writes; `ended` if an added policy has ended before all was written */
   async #write(
     { intents }: Decision,
     planned: Planned,
     { extensions, overlay }: { readonly extensions: ExtensionWrites; readonly overlay: ExtensionWrites },
-  ): Promise<boolean> {
+  ): Promise<number | 'ended'> {
     const { clock } = this.#parts;
     const until = Math.min(...intents.flatMap(({ added }) => added?.until ?? []));
+    let written = 0;
     const attempt: Attempt = {
       ...this.#attempt,
       // Reads, and writes before this one, may have taken long.
       send: (request) =>
         this.#attempt.send(() => {
           if (clock.now() >= until) throw new PlanEndedError();
+          written += 1;
           return request();
         }),
     };
@@ -329,9 +332,9 @@ export class Enforcement {
       await overlay.widen(attempt);
       await this.#apply(planned, extensions, attempt);
       await overlay.narrow(attempt);
-      return true;
+      return written;
     } catch (error) {
-      if (error instanceof PlanEndedError) return false;
+      if (error instanceof PlanEndedError) return 'ended';
       throw error;
     }
   }

@@ -47,6 +47,8 @@ describe('namespace controller with several profiles', () => {
   let meanwhile: (request: Request) => void;
   /** Called when the overlay of the mesh may lose what it allows. */
   let narrow: () => void;
+  /** True while the overlay of the mesh waits for something, and may have writes later. */
+  let isWaiting: boolean;
 
   const send = (method: 'POST' | 'PATCH', path: string, body: object) => {
     const { status } = server.handle({ method, path, body }, 'user');
@@ -119,7 +121,10 @@ describe('namespace controller with several profiles', () => {
       ),
       admission: { holds: () => isGated },
       engine: NO_SUPPORT,
-      mesh: { ...NO_MESH_SUPPORT, plan: () => ({ ...NOTHING_TO_WRITE, narrow: async () => narrow() }) },
+      mesh: {
+        ...NO_MESH_SUPPORT,
+        plan: () => ({ ...NOTHING_TO_WRITE, isEmpty: !isWaiting, narrow: async () => narrow() }),
+      },
       confirmation: new LiveConfirmation({ ...resources, clusterState, records }),
       pods: new PodProbe(new Resource(transport, PODS), clock),
       onDrift: () => {},
@@ -131,10 +136,24 @@ describe('namespace controller with several profiles', () => {
     server = new Server(() => 0);
     meanwhile = () => {};
     narrow = () => {};
+    isWaiting = false;
     isGated = false;
     start();
     send('POST', '/api/v1/namespaces', { metadata: { name: 'shop' } });
     send('POST', '/api/v1/namespaces/shop/pods', { metadata: { name: 'web' }, spec: {} });
+  });
+
+  it('looks again at an unresolved peer only after writes, however long the overlay of the mesh waits', async () => {
+    create('p', {
+      isolation: ['Ingress', 'Egress'],
+      egress: [{ name: 'names', to: [{ fqdn: { names: ['api.example.com'] } }] }],
+    });
+    hear();
+    isWaiting = true;
+    assert.equal((await reconcile()).kind, 'again');
+    assert.equal(policies().length, 1);
+    hear();
+    assert.equal((await reconcile()).kind, 'done');
   });
 
   it('does not open a namespace that an unreported profile isolates', async () => {

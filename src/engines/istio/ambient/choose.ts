@@ -84,6 +84,8 @@ export interface ChoiceContext {
   readonly labelsOf: LabelsOf;
   /** The permit for a part of a wanted passage; undefined if it can't be said. */
   readonly permitFor: (passage: Passage) => Permit | undefined;
+  /** True for a profile that asks for entrances: others have none, whatever their rules open by themselves. */
+  readonly isAsking: (profile: string) => boolean;
 }
 
 /** The permit that stands where nothing restricts. */
@@ -138,7 +140,7 @@ export function choose(
   ];
   const held = heldEntrances(leftOut, observed, wanted);
   const first = observed.isRestricted ? NO_PERMITS : firstPermits(leftOut, { own, covered }, context);
-  const next = [...opened, ...parts, ...held];
+  const next = [...opened, ...parts, ...held].filter(({ profile }) => context.isAsking(profile));
   return {
     entrances: next,
     permits: [

@@ -91,6 +91,7 @@ export function planTunnels(input: TunnelInput, context: TunnelContext): TunnelP
     },
     {
       labelsOf: labelsIn(context.namespaces),
+      isAsking: (name) => profiles.some(({ profile, isAsking }) => isAsking && profile === name),
       permitFor: (passage) => {
         const permit = permitFor(passage, context);
         return 'message' in permit ? undefined : permit;

@@ -248,6 +248,23 @@ describe('the tunnel of a mesh without sidecars', () => {
     }
   });
 
+  it('waits for nothing where it stays closed for a rule that pods of another profile would get the ports of', () => {
+    const front = (podSelector: typeof web) => [{ namespaces: ['front'], podSelector }];
+    const first = meshProfile([{ name: 'web', from: front(web), ports: [tcp(80)] }]);
+    const second = meshProfile([{ name: 'db', from: front(db) }], 'other', {
+      baseline: NOTHING_ALLOWED,
+      mesh: { authorization: 'Disabled', mtls: 'Disabled' },
+    });
+    const { namespace } = settled(first);
+    namespace.settle([first, second]);
+    const { isSettled, profiles } = namespace.plan([first, second]);
+    assert.deepEqual(
+      profiles.get('segmented')?.unresolved.map(({ reason }) => reason),
+      ['Unsupported'],
+    );
+    assert.ok(isSettled);
+  });
+
   it('restores the restriction that somebody has deleted, also if a rule for every port can not be said', () => {
     const rules: IngressRule[] = [{ name: 'web', from: [{ namespaces: ['front'] }], ports: [tcp(80)] }];
     const { namespace } = settled(meshProfile(rules));
