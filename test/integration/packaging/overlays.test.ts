@@ -29,6 +29,14 @@ interface PodSpec {
   readonly volumes: readonly { readonly name: string; readonly configMap: { readonly name: string } }[];
 }
 
+/** The rules of the roles of config/default by kind and name. */
+function rulesOf(manifests: readonly Manifest[]): unknown {
+  const roles = manifests.filter(({ kind }) => kind === 'Role' || kind === 'ClusterRole');
+  return Object.fromEntries(
+    roles.map(({ kind, metadata, ...rest }) => [`${kind} ${metadata.name}`, rest['rules']]),
+  );
+}
+
 describe('an overlay of docs/operations.md', () => {
   let directory: string;
 
@@ -45,6 +53,10 @@ describe('an overlay of docs/operations.md', () => {
     writeFileSync(join(folder, 'kustomization.yaml'), overlays[index]?.text ?? '');
     writeFileSync(join(folder, 'operator.yaml'), configuration);
     writeFileSync(join(folder, 'namespace.yaml'), namespace);
+    return kustomized(folder);
+  }
+
+  async function kustomized(folder: string): Promise<Manifest[]> {
     const { kubectl } = await locateBinaries();
     const text = execFileSync(kubectl, ['kustomize', folder], { encoding: 'utf8' });
     return parseAllDocuments(text).map((document) => document.toJS() as Manifest);
@@ -59,13 +71,15 @@ describe('an overlay of docs/operations.md', () => {
   for (const [index, { at, text }] of overlays.entries()) {
     it(`is rendered: ${at}`, async () => {
       const manifests = await render(index);
+      // Kustomize takes `resourceNames` of a role for references to its own objects, and may replace them.
+      assert.deepEqual(rulesOf(manifests), rulesOf(await kustomized(join(directory, 'config/default'))));
       const deployment = manifests.find(({ kind }) => kind === 'Deployment');
       assert.ok(deployment, 'no Deployment');
       if (!text.includes('configMapGenerator')) return;
       // The file reaches the operator, under a name that changes with it.
       const config = manifests.find(({ kind }) => kind === 'ConfigMap');
       assert.deepEqual(config?.['data'], { 'operator.yaml': configuration });
-      assert.match(config?.metadata.name ?? '', /^segmentation-operator-\w{10}$/);
+      assert.match(config?.metadata.name ?? '', /^segmentation-operator-configuration-\w{10}$/);
       const { template } = deployment['spec'] as { template: { spec: PodSpec } };
       const { containers, volumes } = template.spec;
       const mount = containers[0]?.volumeMounts[0];
