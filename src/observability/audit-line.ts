@@ -1,9 +1,13 @@
 /** The audit trail of writes: each as a line of the log that says why, by what change, and after whose drift. */
-import { LABEL_PROFILE, LABEL_ROLE, LABEL_RULE, MANAGER } from '../api/names.ts';
+import { changedBy } from '../api/managed-fields.ts';
+import { LABEL_PROFILE, LABEL_ROLE, LABEL_RULE } from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { PolicyWrite } from '../controller/observer.ts';
 import { summarizeChange } from '../policy/planning/change-summary.ts';
 import type { Step } from '../policy/planning/plan.ts';
+
+/** What a write has done to an object. */
+export const DONE = { create: 'created', update: 'updated', delete: 'deleted' } as const;
 
 /** The fields of the log line for a write; bounded in size. */
 export function writeFields({ step, before, after, isDriftOnly }: PolicyWrite): Record<string, unknown> {
@@ -29,13 +33,8 @@ export function isRepair(step: Step, isDriftOnly: boolean): boolean {
   return isDriftOnly && step.reason !== 'transition';
 }
 
-/**
- * The field managers, other than the operator, of the latest change. The API server dates the entry of a manager by the
- * last change of its fields, in whole seconds: a manager that set a label long ago is not named.
- */
-export function changedBy(policy: NetworkPolicy | undefined): string[] {
-  const others = (policy?.metadata.managedFields ?? []).filter(({ manager }) => manager !== MANAGER);
-  const latest = others.reduce((time, entry) => ((entry.time ?? '') > time ? (entry.time ?? '') : time), '');
-  const managers = others.filter(({ time = '' }) => time === latest).map(({ manager }) => manager);
-  return [...new Set(managers.filter((manager) => manager !== undefined))];
+/** The fields of a write of an object of another kind that takes back a change by others; none for any other write. */
+export function revertedFields(managers: readonly string[] | undefined): Record<string, string> {
+  if (managers === undefined) return {};
+  return { reason: 'drift: changed', ...(managers.length > 0 && { changedBy: managers.join(', ') }) };
 }

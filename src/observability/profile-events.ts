@@ -10,7 +10,8 @@ import type { EventType, Regarding } from '../kube/events/event.ts';
 import type { Occurrence } from '../kube/events/recorder.ts';
 import type { Step } from '../policy/planning/plan.ts';
 import { isProfileReference } from '../policy/semantics/normalize.ts';
-import { changedBy, isRepair } from './audit-line.ts';
+import { changedBy } from '../api/managed-fields.ts';
+import { isRepair } from './audit-line.ts';
 import { conflictNote, enforcedNote, openedNote, removedNote, repairNote } from './event-notes.ts';
 
 /** Every reason that an Event can have, with its type and action. docs/troubleshooting.md explains each. */

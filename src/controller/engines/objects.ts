@@ -4,6 +4,7 @@
  * back: its schema is too old, and a field that it drops could make a rule mean something else.
  */
 import type { KubeObject, ObjectMeta } from '../../api/meta.ts';
+import { changedBy } from '../../api/managed-fields.ts';
 import { LABEL_MANAGED_BY, MANAGER } from '../../api/names.ts';
 import { projectKeyOnly } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
@@ -44,6 +45,13 @@ export type ObjectsState =
 const UNKNOWN: ObjectsState = { kind: 'unknown' };
 const AVAILABLE: ObjectsState = { kind: 'available' };
 
+/** @param changedBy the field managers of the change by others that the write takes back; undefined if it takes back none */
+export type OnObjectWrite = (
+  verb: ObjectStep['verb'],
+  object: KubeObject,
+  changedBy: readonly string[] | undefined,
+) => void;
+
 export interface EngineObjectsOptions {
   readonly transport: Transport;
   readonly clusterState: ClusterState;
@@ -52,7 +60,7 @@ export interface EngineObjectsOptions {
   /** All objects are listed again after this time, in milliseconds; 0 for never. */
   readonly resyncMs: number;
   /** Called after each write. */
-  readonly onWrite: (verb: ObjectStep['verb'], object: KubeObject) => void;
+  readonly onWrite: OnObjectWrite;
   /** Called for each failure of the watch. */
   readonly onWatchError: (resource: string, error: unknown, retryInMs: number) => void;
 }
@@ -68,6 +76,8 @@ export interface EngineObjectsListener {
 
 interface ObjectItem extends Item {
   readonly object: KubeObject;
+  /** The field managers of the latest change of an own object, other than the operator. */
+  readonly changedBy?: readonly string[];
 }
 
 /** Milliseconds until an object is written again whose schema was too old, if no list comes before. */
@@ -87,6 +97,8 @@ export class EngineObjects {
   readonly #store = new Store<ObjectItem>(isSameForm);
   /** The profiles of own objects by uid: somebody may remove their labels and owners. */
   readonly #owners = new Map<string, string>();
+  /** Own objects that others have changed since the operator's last write, with the field managers of the change. */
+  readonly #drifted = new Map<string, readonly string[]>();
   readonly #stopping = new AbortController();
   readonly #running: Promise<void>;
   #isSynced = false;
@@ -107,11 +119,19 @@ export class EngineObjects {
     this.#listener = listener;
     this.#objects = new Resource(transport, kind.kind);
     this.#store.subscribe(({ old, new: next, origin }) => {
-      if (next === undefined && old !== undefined) this.#owners.delete(old.uid);
+      if (next === undefined && old !== undefined) {
+        this.#owners.delete(old.uid);
+        this.#drifted.delete(keyOf(old.object));
+      }
       const { namespace = '' } = (next ?? old)?.object.metadata ?? {};
       if (origin === 'own' || !this.#isSynced) return;
-      if (isSameButStatus(old, next)) listener.onStatus?.(namespace);
-      else listener.onDrift(namespace);
+      if (isSameButStatus(old, next)) {
+        listener.onStatus?.(namespace);
+        return;
+      }
+      if (old !== undefined && next?.changedBy !== undefined && next.changedBy.length > 0)
+        this.#drifted.set(keyOf(next.object), next.changedBy);
+      listener.onDrift(namespace);
     });
     const reflector = new Reflector<ObjectItem>({
       transport,
@@ -184,7 +204,10 @@ export class EngineObjects {
       this.#recordTooOld(error);
       throw error;
     }
-    this.#options.onWrite(step.verb, step.verb === 'delete' ? step.before : step.object);
+    const object = step.verb === 'delete' ? step.before : step.object;
+    const managers = this.#drifted.get(keyOf(object));
+    this.#drifted.delete(keyOf(object));
+    this.#options.onWrite(step.verb, object, managers);
   }
 
   async #write(step: ObjectStep, signal: AbortSignal): Promise<void> {
@@ -206,7 +229,11 @@ export class EngineObjects {
     const known = this.#store.get(keyOf({ metadata }))?.object;
     if (known?.metadata.uid === uid) this.ownerOf(known);
     if (isMarked({ metadata }) || this.#owners.has(uid))
-      return { ...projectKeyOnly(raw), object: { ...rest, metadata: kept } };
+      return {
+        ...projectKeyOnly(raw),
+        object: { ...rest, metadata: kept },
+        changedBy: changedBy({ metadata }),
+      };
     const part = this.#kind.foreignPart?.(raw as KubeObject);
     const named = { ...part?.metadata, name, ...(namespace !== undefined && { namespace }) };
     return { ...projectKeyOnly(raw), object: { ...part, metadata: named } };

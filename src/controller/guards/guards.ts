@@ -5,12 +5,10 @@
  * NetworkPolicies change (`widened`), and narrowed once these are in place. Each write follows a live list of the profiles
  * (I4). A guard whose peers are unresolved, or that has become too large, stays as it is (I3).
  */
-import type { KubeObject } from '../../api/meta.ts';
 import type { RestrictedPolicy, SegmentationProfile } from '../../api/profile.ts';
 import { type NamespaceItem, type PolicyItem, type ProfileItem } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
 import type { GuardCarrier } from '../../engines/guards/carrier.ts';
-import type { ObjectStep } from '../../engines/object-step.ts';
 import type { PriorityRange } from '../../engines/guards/priority.ts';
 import { isAborted, isCollectionMissing, isForbidden, isNotFound } from '../../kube/errors.ts';
 import type { Transport } from '../../kube/http/transport.ts';
@@ -23,7 +21,7 @@ import { KeyQueue, type Outcome, Priority, type Retry } from '../queue/key-queue
 import { DONE, givenUp, retry } from '../queue/outcome.ts';
 import type { Records } from '../records.ts';
 import { compileInputs, dependentOf, profileOfDependent } from './inputs.ts';
-import { SchemaTooOldError } from '../engines/objects.ts';
+import { type OnObjectWrite, SchemaTooOldError } from '../engines/objects.ts';
 import { GuardObjects } from './objects.ts';
 import { ForeignPolicies } from './foreign-policies.ts';
 import { StagedGuards } from './staged.ts';
@@ -44,7 +42,7 @@ export interface GuardsOptions {
   /** True while namespaces wait for their reconcile. */
   readonly isBusy: () => boolean;
   /** Called after each write. */
-  readonly onWrite: (verb: ObjectStep['verb'], object: KubeObject) => void;
+  readonly onWrite: OnObjectWrite;
   /** Called for each failure of the watch. */
   readonly onWatchError: (resource: string, error: unknown) => void;
   readonly onRetry: (retry: Retry<string>) => void;

@@ -8,7 +8,7 @@ import { ApiError, isAborted, isForbidden, isNotFound } from '../../kube/errors.
 import type { Transport } from '../../kube/http/transport.ts';
 import { Resource } from '../../kube/resource.ts';
 import { type Clock, type Random, sleep } from '../../util/clock.ts';
-import { type EngineKind, EngineObjects, type ObjectsState } from '../engines/objects.ts';
+import { type EngineKind, EngineObjects, type ObjectsState, type OnObjectWrite } from '../engines/objects.ts';
 
 export interface GuardObjectsOptions {
   readonly carrier: GuardCarrier;
@@ -21,7 +21,7 @@ export interface GuardObjectsOptions {
   /** Somebody else changed an object, or the state has changed. */
   readonly onChange: () => void;
   /** Called after each write. */
-  readonly onWrite: (verb: ObjectStep['verb'], object: KubeObject) => void;
+  readonly onWrite: OnObjectWrite;
   /** Called for each failure of the watch. */
   readonly onWatchError: (resource: string, error: unknown) => void;
 }
@@ -141,22 +141,27 @@ export class GuardObjects {
   /** Objects that can't be read now stay as they were. */
   async #checkRequired(version: string, signal: AbortSignal): Promise<void> {
     const { carrier, transport, clock, onChange } = this.#options;
-    const { requires, group, component } = carrier;
+    const { requires, component } = carrier;
     if (requires === undefined || clock.monotonic() < this.#requiredAt) return;
-    const { plural, name } = requires;
-    const object = `${name} of ${plural}.${group}`;
+    const { plural, name, installed } = requires;
+    const object = `${installed.kind} ${name}`;
     const lacks = (what: string): ObjectsState => {
-      const message = `${what}, without which no guard is enforced: kubectl apply -k ${component}`;
+      const message = `${what}, and guards need it as ${component} has it: kubectl apply -k ${component}`;
       return { kind: 'missing', reason: 'NotInstalled', message };
     };
     const before = JSON.stringify(this.#required);
     try {
-      const resource = new Resource<KubeObject>(transport, { group, version, plural, namespaced: false });
+      const resource = new Resource<KubeObject>(transport, {
+        group: carrier.group,
+        version,
+        plural,
+        namespaced: false,
+      });
       const isThere = requires.isRight(await resource.get(name, undefined, { signal }));
-      this.#required = isThere ? { kind: 'available' } : lacks(`${object} is not as the component has it`);
+      this.#required = isThere ? { kind: 'available' } : lacks(`${object} was changed`);
       if (isThere) this.#requiredAt = clock.monotonic() + REQUIRED_INTERVAL_MS;
     } catch (error) {
-      if (isNotFound(error)) this.#required = lacks(`there is no ${object}`);
+      if (isNotFound(error)) this.#required = lacks(`${object} does not exist`);
       else if (isForbidden(error)) this.#required = lacks(`the operator may not read ${object}`);
       else if (!(error instanceof ApiError)) throw error;
     }

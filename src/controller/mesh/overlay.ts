@@ -38,7 +38,7 @@ import {
 import { isTunnel, type MeshTunnels } from '../../policy/tunnels.ts';
 import { isProfileReference } from '../../policy/semantics/normalize.ts';
 import type { Clock, Random } from '../../util/clock.ts';
-import { type EngineKind, EngineObjects, isMarked } from '../engines/objects.ts';
+import { type EngineKind, EngineObjects, isMarked, type OnObjectWrite } from '../engines/objects.ts';
 import { hasOwnObjects } from '../engines/own-objects.ts';
 import { type ExtensionWriteContext, type ExtensionWrites, NOTHING_TO_WRITE } from '../engine-support.ts';
 import type { DesiredOverlay, MeshSupport } from '../mesh-support.ts';
@@ -56,7 +56,7 @@ export interface MeshOverlayOptions {
   /** All objects are listed again after this time, in milliseconds; 0 for never. */
   readonly resyncMs: number;
   readonly facts: () => MeshFacts | undefined;
-  readonly onWrite: (verb: ObjectStep['verb'], object: KubeObject) => void;
+  readonly onWrite: OnObjectWrite;
   readonly onWatchError: (resource: string, error: unknown, retryInMs: number) => void;
 }
 

@@ -3,6 +3,7 @@
  * configuration names none.
  */
 import type { Capability } from '../../controller/capability.ts';
+import { DONE, revertedFields } from '../../observability/audit-line.ts';
 import { createWatchFailureLog } from '../../observability/watch-failures.ts';
 import type { CapabilityParts } from './parts.ts';
 
@@ -19,8 +20,14 @@ export async function createEngines(parts: CapabilityParts): Promise<readonly Ca
     clock,
     random: Math.random,
     resyncMs: options.resyncPeriod,
-    onWrite: (verb, { kind, metadata: { namespace, name } }) =>
-      logger.info('policy of the network engine written', { verb, kind, namespace, name }),
+    onWrite: (verb, { kind, metadata: { namespace, name } }, changedBy) =>
+      logger.info(`policy of the network engine ${DONE[verb]}`, {
+        verb,
+        kind,
+        namespace,
+        name,
+        ...revertedFields(changedBy),
+      }),
     onWatchError: createWatchFailureLog(logger, clock),
     onStagingRetry: ({ key: namespace, error, failures, delayMs }) => {
       // A single write conflict or dropped connection is ordinary; a failure that repeats is not.

@@ -87,7 +87,7 @@ describe('guard of a profile on Calico', function () {
     since = new Date().toISOString();
     await kubectl('apply', '-k', COMPONENT);
     await kubectl('delete', 'tiers.projectcalico.org', 'segmentation');
-    await becomes('NotInstalled', /there is no segmentation of tiers\.projectcalico\.org/);
+    await becomes('NotInstalled', /Tier segmentation does not exist/);
     await assert.rejects(policy());
     await kubectl('apply', '-k', COMPONENT);
   });
@@ -123,6 +123,15 @@ describe('guard of a profile on Calico', function () {
     const { spec } = await policy();
     await box.patch(path(), { spec: { egress: [{ action: 'Allow' }] } });
     await eventually(async () => assert.deepEqual((await policy()).spec, spec), SOON);
+    // The log names who changed it.
+    await eventually(() => {
+      const updates = operator.lines().filter(({ msg }) => msg === 'guard updated');
+      assert.deepEqual(
+        updates.map(({ reason, name }) => [reason, name]),
+        [['drift: changed', `segmentation.${profile}.guard`]],
+      );
+      assert.match(String(updates[0]?.['changedBy']), /^[\w.-]+$/);
+    }, SOON);
     const { metadata } = await policy();
     await operator.stop();
     operator = await operators.start(kubeconfig, `--config=${config}`);

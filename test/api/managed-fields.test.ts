@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { ManagedFieldsEntry } from '../../src/api/meta.ts';
-import { changedBy } from '../../src/observability/audit-line.ts';
+import { changedBy } from '../../src/api/managed-fields.ts';
 
 const ours: ManagedFieldsEntry = { manager: 'segmentation-operator', time: '2026-01-01T00:00:09Z' };
 const argo: ManagedFieldsEntry = { manager: 'argocd', time: '2026-01-01T00:00:01Z' };
@@ -20,9 +20,9 @@ describe('changedBy', () => {
   for (const [title, managedFields, managers] of CASES) {
     it(title, () => {
       const metadata = { name: 'p', ...(managedFields && { managedFields }) };
-      assert.deepEqual(changedBy({ metadata, spec: {} }), managers);
+      assert.deepEqual(changedBy({ metadata }), managers);
     });
   }
 
-  it('names nobody without a policy', () => assert.deepEqual(changedBy(undefined), []));
+  it('names nobody without an object', () => assert.deepEqual(changedBy(undefined), []));
 });
