@@ -2,9 +2,9 @@
  * The tunnel of a namespace while the mesh is not known, or the kind of its policies is not there: what is open stays, and
  * nothing more opens. Pure.
  *
- * A rule that opens the tunnel's port by itself may go meanwhile, and so may the entrances of a profile that leaves. Connections
- * that passed by these, and that another rule means, need an entrance of that rule (I2). It lets pass no more than what passed
- * before (I1): nobody can tell if permits hold it to the ports of the rule.
+ * A rule that opens the tunnel's port by itself may go meanwhile, and so may the entrances of a profile that asks for none any
+ * more. Connections that passed by these, and that another rule means, need an entrance of that rule (I2). It lets pass no more
+ * than what passed before (I1): nobody can tell if permits hold it to the ports of the rule.
  */
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import type { NamespaceFacts } from '../../../policy/facts.ts';
@@ -60,8 +60,10 @@ function entrancesInstead(
       .map(({ entrance, profile, exception }) => ({ ...entrance, profile, exception })),
   ];
   const staying = new Set([...standing, ...open].map(entranceKey));
+  // What a deleted profile has left stays.
+  const names = new Set(profiles.map(({ profile }) => profile));
   const closing = [
-    ...entrancesOf(policies, port),
+    ...entrancesOf(policies, port).filter(({ profile }) => names.has(profile)),
     ...openRulesOf(policies, profiles, port),
     ...coversOf(policies, port),
   ].filter((each) => !staying.has(entranceKey(each)));

@@ -83,7 +83,8 @@ export function wantedPassages(profiles: readonly ProfilePolicies[], context: Tu
       const named = { profile, rule: rule.name, exception: policy.metadata.labels?.[LABEL_EXCEPTION] };
       if ('message' in permit)
         unsayable.push({ ...named, entrance, message: permit.message, isOpen: opensTunnel });
-      else if (permit.identity.namespaces.length > 0)
+      // A rule that no namespace matches needs no entrance. One for every port stands for itself in the policies all the same.
+      else if (opensTunnel || permit.identity.namespaces.length > 0)
         passages.push({ ...entrance, ports, permit, ...named, needsEntrance: !opensTunnel });
     }
   }

@@ -62,6 +62,18 @@ describe('the tunnel of a mesh without sidecars', () => {
       ]),
     );
   });
+  it('does not open for a rule that is left out beside a rule for every port that no namespace matches', () => {
+    const nobody = { name: 'nobody', from: [{ namespaceSelector: { matchLabels: { team: 'none' } } }] };
+    const named = {
+      name: 'named',
+      from: [{ podSelector: {} }],
+      ports: [{ protocol: 'TCP' as const, port: 'http' }],
+    };
+    const { namespace } = settled(meshProfile([nobody]));
+    namespace.settle([meshProfile([nobody, named])]);
+    assert.deepEqual(namespace.policies.filter(isTunnel), []);
+  });
+
   it('carries all rules of config/samples/ambient', () => {
     const file = join(import.meta.dirname, '../../../../config/samples/ambient/profile.yaml');
     const { spec } = parse(readFileSync(file, 'utf8')) as Pick<SegmentationProfile, 'spec'>;

@@ -55,6 +55,23 @@ describe('the tunnel of a mesh that is not known', () => {
     assert.deepEqual(tunnelsIn(namespace), []);
   });
 
+  it('stays as it is while nothing changes, also beside a rule for every port that no namespace matches', () => {
+    const nobody = { name: 'nobody', from: [{ namespaceSelector: { matchLabels: { team: 'none' } } }] };
+    const made = meshProfile([nobody, { ...front, from: [{ podSelector: {} }, ...front.from] }]);
+    const namespace = forgotten(made, false);
+    namespace.settle([made], (write) => assert.fail(write));
+  });
+
+  it('stays as it is beside the entrance that a deleted profile has left', () => {
+    const named = meshProfile([{ ...front, ports: [{ protocol: 'TCP' as const, port: 'http' }] }], 'named');
+    const namespace = new AmbientNamespace();
+    namespace.isolate([named]);
+    namespace.policies = [...namespace.policies, ...tunnelsIn(forgotten(meshProfile([front]), false))];
+    namespace.isKnown = false;
+    const tunnels = namespace.plan([named]).profiles.get('named');
+    assert.deepEqual(tunnels?.policies, []);
+  });
+
   it('is never wider, and never cut, while profiles change', () => {
     let [kept, opened] = [0, 0];
     fc.assert(
@@ -65,6 +82,7 @@ describe('the tunnel of a mesh that is not known', () => {
         (first, edits, areGone) => {
           const namespace = forgotten(first, areGone);
           if (!namespace.isIsolated) return;
+          namespace.settle([first], (write) => assert.fail(write));
           for (const edited of edits) {
             const before = passing(namespace);
             const meant = new Set(CONNECTIONS.filter((each) => isMeant([edited], each)).map(textOf));
@@ -80,7 +98,7 @@ describe('the tunnel of a mesh that is not known', () => {
           }
         },
       ),
-      { numRuns: runs(100) },
+      { numRuns: runs(200), examples: [[meshProfile([everyone]), [meshProfile([front])], true]] },
     );
     assert.ok(kept > 0 && opened > 0, `${kept} kept, ${opened} opened`);
   });
