@@ -149,11 +149,12 @@ export class StagedGuards {
 
   /** The staged guards of all other profiles. */
   #others(profile: string): PlacedGuard[] {
+    const { carrier, staging } = this.#options;
     const others = this.#own().filter((object) => this.#ownerOf(object) !== profile);
-    return others.flatMap((each) => {
-      const { priority, form } = this.#read(each) ?? {};
-      return priority === undefined ? [] : [{ priority, subject: form?.subject }];
-    });
+    return placedGuards(
+      others.flatMap((each) => staging.staged(each) ?? []),
+      carrier,
+    );
   }
 
   #ownerOf(object: KubeObject): string | undefined {
