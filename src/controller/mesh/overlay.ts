@@ -3,7 +3,7 @@
  * watched from the moment that a profile asks for them, or that objects of an earlier process are found.
  */
 import type { KubeObject } from '../../api/meta.ts';
-import { LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, MANAGER } from '../../api/names.ts';
+import { LABEL_PROFILE, LABEL_ROLE } from '../../api/names.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import { type NamespaceItem, PODS } from '../../cluster-state/items.ts';
@@ -19,7 +19,6 @@ import {
   planOverlay,
 } from '../../engines/istio/overlay.ts';
 import { isTransition } from '../../engines/istio/transition.ts';
-import { isAsWritten } from '../../engines/digests.ts';
 import type { ObjectStep } from '../../engines/object-step.ts';
 import { ApiError, isAborted, isForbidden, isNamespaceTerminating } from '../../kube/errors.ts';
 import type { Transport } from '../../kube/http/transport.ts';
@@ -45,6 +44,7 @@ import type { DesiredOverlay, MeshSupport } from '../mesh-support.ts';
 import { AMBIENT_MODE, type Enrolment, SIDECARS } from './enrolment.ts';
 import { Members } from './members.ts';
 import { OverlayReports } from './report.ts';
+import { disowningWrites, type OverlayWrite } from './retained.ts';
 import { Tunnels } from './tunnels.ts';
 import { isStrict, type OwnedObjects, planWithoutMesh } from './without-mesh.ts';
 
@@ -86,8 +86,8 @@ interface Kinds {
 interface Planned {
   /** True if nothing may be written before NetworkPolicies have closed the tunnel: without its overlay it leads to every port. */
   readonly closesFirst: boolean;
-  readonly widen: readonly (readonly [EngineObjects, ObjectStep])[];
-  readonly narrow: readonly (readonly [EngineObjects, ObjectStep])[];
+  readonly widen: readonly OverlayWrite[];
+  readonly narrow: readonly OverlayWrite[];
 }
 
 /** Milliseconds until objects are written again that the operator was not permitted to write. */
@@ -242,37 +242,10 @@ export class MeshOverlay {
   /** Undefined if nothing may be written: what is there stays. */
   #plan(namespace: NamespaceItem, desired: DesiredOverlay): Planned | undefined {
     const planned = this.#planObjects(namespace, desired);
-    const disowned = this.#all.flatMap((objects) => this.#disown(objects, namespace.key, planned));
-    if (disowned.length === 0) return planned;
     const { closesFirst = false, widen = [], narrow = [] } = planned ?? {};
-    return { closesFirst, widen, narrow: [...narrow, ...disowned] };
-  }
-
-  /**
-   * A profile that is deleted under Retain leaves its objects behind, which the garbage collector must not find: also where
-   * they stay as they are.
-   */
-  #disown(objects: EngineObjects, namespace: string, planned: Planned | undefined): Planned['narrow'] {
-    if (objects.state.kind !== 'available') return [];
-    const steps = [...(planned?.widen ?? []), ...(planned?.narrow ?? [])];
-    const isPlanned = (object: KubeObject) =>
-      steps.some(([, step]) => step.verb !== 'create' && step.before === object);
-    const isRetained = (owner: string) => {
-      const { metadata, spec } = this.#options.clusterState.profile(owner) ?? {};
-      return metadata?.deletionTimestamp !== undefined && spec?.deletionPolicy === 'Retain';
-    };
-    return objects.in(namespace).flatMap((before): Planned['narrow'] => {
-      const owner = objects.ownerOf(before);
-      const { ownerReferences = [] } = before.metadata;
-      const others = ownerReferences.filter((each) => !isProfileReference(each));
-      if (owner === undefined || others.length === ownerReferences.length) return [];
-      // An older definition hides fields of it, which a write would remove for good: a rule without its peers means everyone.
-      if (!isRetained(owner) || isPlanned(before) || !isAsWritten(before)) return [];
-      // The fence refuses an object without them.
-      const labels = { ...before.metadata.labels, [LABEL_MANAGED_BY]: MANAGER, [LABEL_PROFILE]: owner };
-      const object = { ...before, metadata: { ...before.metadata, labels, ownerReferences: others } };
-      return [[objects, { verb: 'update', object, before }]];
-    });
+    const context = { planned: [...widen, ...narrow], clusterState: this.#options.clusterState };
+    const disowned = this.#all.flatMap((objects) => disowningWrites(objects, namespace.key, context));
+    return disowned.length === 0 ? planned : { closesFirst, widen, narrow: [...narrow, ...disowned] };
   }
 
   #planObjects(namespace: NamespaceItem, desired: DesiredOverlay): Planned | undefined {
@@ -330,7 +303,7 @@ export class MeshOverlay {
   /** A profile that is being deleted waits for its last object. */
   async #apply(
     namespace: string,
-    steps: Planned['widen'],
+    steps: readonly OverlayWrite[],
     { send, signal }: ExtensionWriteContext,
   ): Promise<void> {
     try {
@@ -435,7 +408,7 @@ export class MeshOverlay {
   }
 }
 
-function stepsOf(objects: EngineObjects, steps: readonly ObjectStep[]): Planned['widen'] {
+function stepsOf(objects: EngineObjects, steps: readonly ObjectStep[]): readonly OverlayWrite[] {
   return steps.map((step) => [objects, step] as const);
 }
 
