@@ -1,10 +1,14 @@
 /** Reads from a cluster the objects that commands need, page by page and trimmed. Never writes. */
 import type { KubeObject } from '../../api/meta.ts';
 import { KIND, LABEL_MANAGED_BY, MANAGER } from '../../api/names.ts';
+import { detect, type EngineVerdict } from '../../engines/detection/detect.ts';
+import { gatherEvidence } from '../../engines/detection/gather.ts';
+import { SIGNATURES } from '../../engines/signatures.ts';
 import { configMapName, injectorOf, isInjector, type RawInjector } from '../../engines/istio/evidence.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import { loadKubeConfig } from '../../kube/config/load.ts';
-import { servedVersions, serverVersion } from '../../kube/discovery.ts';
+import { daemonSetState } from '../../kube/daemon-sets.ts';
+import { servedGroups, servedVersions, serverVersion } from '../../kube/discovery.ts';
 import { ApiError, isForbidden, isNotFound } from '../../kube/errors.ts';
 import { listPages } from '../../kube/watch/list.ts';
 import { Resource } from '../../kube/resource.ts';
@@ -35,6 +39,8 @@ export interface ClusterOptions {
   readonly kinds?: readonly string[];
   /** Kinds to read besides, of which a cluster may have none. */
   readonly further?: readonly KnownKind[];
+  /** True to look for the network engine, as the operator does. */
+  readonly findsEngine?: boolean;
   /** True to read the configuration of the mesh too. */
   readonly readsMesh?: boolean;
   /** True to read what `audit` needs too: its kinds, and the specs of pods. */
@@ -49,6 +55,8 @@ export interface ClusterObjects {
   readonly unread: ReadonlyMap<string, string>;
   /** True if the recorded revisions of profiles are among the objects, or no profile has any. */
   readonly knowsRevisions: boolean;
+  /** The network engine that was found; undefined if nobody asked. */
+  readonly engine: EngineVerdict | undefined;
   /** The version that the API server tells; undefined if it tells none, or nobody asked. */
   readonly serverVersion: string | undefined;
   readonly context: string;
@@ -119,12 +127,22 @@ export async function readCluster(options: ClusterOptions, terminal: Terminal): 
       kinds === undefined &&
       (await readRevisions(transport, objects, options.operatorNamespace, terminal));
     const version = forAudit ? await serverVersion(transport) : undefined;
+    const engine = options.findsEngine === true ? await findEngine(transport) : undefined;
     const { context: name, namespace } = config;
-    return { objects, unread, knowsRevisions, serverVersion: version, context: name, namespace };
+    return { objects, unread, knowsRevisions, engine, serverVersion: version, context: name, namespace };
   } finally {
     terminal.progress('');
     await transport.close();
   }
+}
+
+/** Looks for the network engine by the traces that the operator goes by. */
+async function findEngine(transport: Transport): Promise<EngineVerdict> {
+  const evidence = await gatherEvidence(SIGNATURES, {
+    groups: () => servedGroups(transport),
+    agent: (name) => daemonSetState(transport, name),
+  });
+  return detect('Auto', evidence);
 }
 
 /** Leaves out kinds that another API group serves too, with the same objects, and that were read there: those of Calico. */

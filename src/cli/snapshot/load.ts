@@ -187,6 +187,7 @@ export async function readClusterOf(input: LoadInput, kinds?: readonly string[])
     ...(kinds && { kinds }),
     further: layerKinds(input),
     readsMesh: readsMesh(input),
+    findsEngine: operatorConfiguration(input, new ObjectSet()).engine === 'Auto',
     forAudit,
     operatorNamespace: flags.get('operator-namespace') ?? OPERATOR_NAMESPACE,
   };
@@ -211,7 +212,10 @@ export function createSnapshot(
   input: LoadInput,
   { objects, exceptions = [], assumed = [], cluster, isObserved }: SnapshotSource,
 ): Snapshot {
-  const { cluster: configuration, ...settings } = operatorConfiguration(input, objects);
+  const { cluster: configuration, engine, ...settings } = operatorConfiguration(input, objects);
+  const found = cluster?.engine;
+  if (found?.engine === 'Unknown')
+    input.terminal.note(`which network engine runs is not clear: ${found.message}`);
   const snapshot = new Snapshot({
     objects,
     assumed,
@@ -219,6 +223,7 @@ export function createSnapshot(
     serverVersion: cluster?.serverVersion,
     configuration,
     ...settings,
+    engine: found === undefined || found.engine === 'Unknown' ? engine : found.engine,
     readsExtensions: layerKinds(input).length > 0 && cluster !== undefined,
     origin: cluster === undefined ? MANIFESTS : `context ${cluster.context}`,
     isObserved,

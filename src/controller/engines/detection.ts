@@ -8,15 +8,17 @@ import type { ProfileItem } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
 import { dependentPeers } from '../../engines/dependent-peers.ts';
 import { detect, type EngineVerdict } from '../../engines/detection/detect.ts';
+import { gatherEvidence } from '../../engines/detection/gather.ts';
 import type { EngineSignature } from '../../engines/detection/signature.ts';
 import type { EngineSetting } from '../../engines/engine.ts';
+import { daemonSetState } from '../../kube/daemon-sets.ts';
+import { servedGroups } from '../../kube/discovery.ts';
 import { isAborted } from '../../kube/errors.ts';
 import type { Transport } from '../../kube/http/transport.ts';
 import type { StoreChange } from '../../kube/watch/store.ts';
 import type { Clock, Timer } from '../../util/clock.ts';
 import { listText } from '../../util/list-text.ts';
 import type { Capability, CapabilityReport } from '../capability.ts';
-import { readEvidence } from './read-evidence.ts';
 import type { StagingReport } from './staged.ts';
 import type { EngineExtensions } from './support.ts';
 
@@ -131,7 +133,11 @@ export class EngineDetection implements Capability {
   async #look(): Promise<void> {
     const { setting, signatures, transport } = this.#options;
     try {
-      const evidence = await readEvidence(signatures, transport, this.#stopping.signal);
+      const { signal } = this.#stopping;
+      const evidence = await gatherEvidence(signatures, {
+        groups: () => servedGroups(transport, signal),
+        agent: (name) => daemonSetState(transport, name, signal),
+      });
       this.#decide(detect(setting, evidence, this.#verdict?.engine));
     } catch (error) {
       if (!isAborted(error)) throw error;

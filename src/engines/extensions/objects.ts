@@ -18,7 +18,7 @@ export function configuredFacts(setting: EngineSetting): EngineFacts {
   if (setting === 'None') return NO_ENGINE;
   const message =
     setting === 'Auto'
-      ? 'only the operator finds the network engine (engine: Auto): name it in the file of --config, as engine: Cilium'
+      ? 'which network engine runs is not known here (engine: Auto): name it in the file of --config, as engine: Cilium'
       : `the operator writes no policies of ${setting}'s own kinds`;
   return { kind: 'none', message };
 }

@@ -1,6 +1,7 @@
 /** The detection of the network engine by a real operator, with the permission of config/engines/detect alone. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import { cli, directoryOf, type Ran } from '../../cli/cli.ts';
 import { type ControlPlane, sharedControlPlane } from '../../env/index.ts';
 import { auditedRequests, isRefused } from '../../support/audit.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
@@ -34,6 +35,9 @@ describe("operator's detection of the network engine", function () {
   let profile: string;
   /** When the permission was granted. */
   let granted: string;
+  const directory = directoryOf({
+    'auto.yaml': 'apiVersion: config.segmentation.dev/v1alpha1\nkind: OperatorConfiguration\nengine: Auto\n',
+  });
 
   const condition = () => box.condition(profile, 'EngineReady');
   const info = async () =>
@@ -43,6 +47,8 @@ describe("operator's detection of the network engine", function () {
   const apply = (object: object) => plane.kubectlRun(['apply', '-f', '-'], { stdin: JSON.stringify(object) });
   const remove = (kind: string, name: string) =>
     plane.kubectlRun(['-n', 'kube-system', 'delete', kind, name, '--ignore-not-found']);
+  const plugin = (command: string): Promise<Ran> =>
+    cli(`${command} ${profile} --kubeconfig ${plane.kubeconfig} --config ${directory}/auto.yaml`);
   const becomes = (engine: string, reason: string, judgement = reason) =>
     eventually(async () => {
       assert.equal((await condition()).reason, judgement);
@@ -75,6 +81,9 @@ describe("operator's detection of the network engine", function () {
     await plane.kubectlRun(['apply', '-k', ROLE]);
     await apply(CRD);
     await becomes('None', 'NoEngine');
+    const { stdout, stderr } = await plugin('render');
+    assert.match(stdout, /^kind: NetworkPolicy$/m);
+    assert.doesNotMatch(stdout + stderr, /CiliumNetworkPolicy|engine: Auto/);
   });
 
   it('finds an engine once its agent has a ready pod, and says what its policies need', async () => {
@@ -91,6 +100,13 @@ describe("operator's detection of the network engine", function () {
     assert.equal(status, 'False');
     assert.match(message, /kubectl apply -k config\/engines\/cilium/);
     assert.match(message, /DaemonSet kube-system\/cilium has ready pods/);
+  });
+
+  it('finds what the plugin finds with engine: Auto in the file of --config', async () => {
+    const { code, stdout, stderr } = await plugin('render');
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /^kind: CiliumNetworkPolicy$/m);
+    assert.doesNotMatch(stderr, /engine: Auto/);
   });
 
   it('contradicts a configured engine of which there is no trace, and changes no policy', async () => {
