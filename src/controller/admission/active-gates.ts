@@ -7,9 +7,8 @@
  */
 import type { LabelSelector } from '../../api/meta.ts';
 import type { NamespaceItem } from '../../cluster-state/items.ts';
-import { type AdmissionBinding, POLICY_NAMES } from '../../policy/admission/binding.ts';
+import { type AdmissionBinding, POLICY_NAMES, profileOf } from '../../policy/admission/binding.ts';
 import { matches } from '../../policy/semantics/selector.ts';
-import { profileOf } from './bindings.ts';
 
 export class ActiveGates {
   /** By profile: the namespaceSelectors of its gate, by their JSON text. */

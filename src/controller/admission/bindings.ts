@@ -1,11 +1,15 @@
 /** Writes and deletes the admission bindings that profiles ask for. A binding is deleted only after live reads (I4). */
-import { LABEL_PROFILE } from '../../api/names.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import { projectProfile } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
 import { isNotFound } from '../../kube/errors.ts';
 import type { Resource } from '../../kube/resource.ts';
-import { type AdmissionBinding, bindingKey, isOwnBinding } from '../../policy/admission/binding.ts';
+import {
+  type AdmissionBinding,
+  bindingKey,
+  isOwnBinding,
+  profileOf,
+} from '../../policy/admission/binding.ts';
 import { deleteObject, writeObject } from './object-writes.ts';
 import type { AdmissionFailure } from './report.ts';
 
@@ -112,11 +116,6 @@ export class AdmissionBindings {
       throw error;
     }
   }
-}
-
-/** The name of the profile that the binding belongs to. */
-export function profileOf({ metadata }: AdmissionBinding): string {
-  return metadata.labels?.[LABEL_PROFILE] ?? '';
 }
 
 /** The bindings that this operator writes. */

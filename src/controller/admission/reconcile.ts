@@ -10,7 +10,12 @@ import type { KubeObject } from '../../api/meta.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import type { NamespaceItem } from '../../cluster-state/items.ts';
 import { classify, isAborted, isCollectionMissing, isForbidden } from '../../kube/errors.ts';
-import { type AdmissionBinding, isOwnBinding, POLICY_NAMES } from '../../policy/admission/binding.ts';
+import {
+  type AdmissionBinding,
+  isOwnBinding,
+  POLICY_NAMES,
+  profileOf,
+} from '../../policy/admission/binding.ts';
 import { type Gate, wantsGate } from '../../policy/admission/gate.ts';
 import { type ProbeAnswer, stateOf } from '../../policy/admission/probe.ts';
 import {
@@ -38,7 +43,6 @@ import {
   type AdmissionBindingsOptions,
   type ObservedBindings,
   ownBindings,
-  profileOf,
 } from './bindings.ts';
 import {
   askingProfiles,

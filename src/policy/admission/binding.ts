@@ -14,6 +14,7 @@ import {
 } from '../../api/names.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
+import { isProfileReference } from '../semantics/normalize.ts';
 
 /**
  * Names of the ValidatingAdmissionPolicies, by purpose. A refusal of the API server names the policy and its binding, and
@@ -106,9 +107,14 @@ export function namedBinding(
   };
 }
 
-/** True if this operator wrote the binding. */
-export function isOwnBinding({ metadata }: KubeObject): boolean {
-  return metadata.labels?.[LABEL_MANAGED_BY] === MANAGER;
+/** True if this operator wrote the binding: by its label or, where somebody has removed that, by the profile that owns it. */
+export function isOwnBinding({ metadata: { labels, ownerReferences } }: KubeObject): boolean {
+  return labels?.[LABEL_MANAGED_BY] === MANAGER || ownerReferences?.some(isProfileReference) === true;
+}
+
+/** The name of the profile that an own binding belongs to. */
+export function profileOf({ metadata: { labels, ownerReferences } }: AdmissionBinding): string {
+  return ownerReferences?.find(isProfileReference)?.name ?? labels?.[LABEL_PROFILE] ?? '';
 }
 
 /** A digest of the fields that this operator sets; a field that a later API server adds does not change it. */
