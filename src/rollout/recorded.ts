@@ -25,11 +25,11 @@ export interface RecordedRevision {
   readonly revision: Revision | undefined;
 }
 
-/** The recorded revision; undefined for a ControllerRevision of somebody else. */
+/** The recorded revision; undefined for a ControllerRevision that no profile owns. Its labels are for those who select by them. */
 export function recordedRevision(object: KubeObject): RecordedRevision | undefined {
   const { metadata, revision: number, data } = object as ControllerRevision;
   const profile = metadata.ownerReferences?.find(isProfileReference)?.uid;
-  if (profile === undefined || metadata.labels?.[LABEL_MANAGED_BY] !== MANAGER) return undefined;
+  if (profile === undefined) return undefined;
   const isReadable = isRecord(data) && isRecord(data.intent) && Array.isArray(data.waves);
   return { profile, revision: isReadable ? { number, intent: data.intent, waves: data.waves } : undefined };
 }
