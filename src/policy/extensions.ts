@@ -4,8 +4,9 @@
  * default-deny of its profile. Pure.
  */
 import type { LabelSelector, ObjectMeta, StringMap } from '../api/meta.ts';
+import { ANNOTATION_RULES } from '../api/names.ts';
 import type { NetworkPolicy, NetworkPolicyPort, PolicyType } from '../api/network-policy.ts';
-import type { RuleNote } from './notes.ts';
+import { formatNotes, type RuleNote } from './notes.ts';
 
 /** A peer that NetworkPolicy can't match, or that an engine does not match by address. */
 export type ExtensionPeer =
@@ -96,10 +97,15 @@ export function asNetworkPolicy({
 }: ExtensionPolicy): NetworkPolicy {
   const ingress = rules.map(({ ports }) => (ports === undefined ? {} : { ports }));
   const isComplete = unresolved.length === 0;
+  const notes = isComplete ? rules.map(({ note }) => note) : unresolved.slice(0, 1);
   // A rule may be called extension, and `any` is no label of an end.
   const name = `${metadata.name}.extension.any`;
   return {
-    metadata: { ...metadata, name },
+    metadata: {
+      ...metadata,
+      name,
+      annotations: { ...metadata.annotations, [ANNOTATION_RULES]: formatNotes(notes) },
+    },
     spec: { podSelector, policyTypes: ['Ingress'], ingress: isComplete ? ingress : [{}] },
   };
 }

@@ -8,6 +8,7 @@ import type { Postponed } from '../../../src/controller/namespace/postponed.ts';
 import { compile } from '../../../src/policy/compile.ts';
 import { bridgeFor } from '../../../src/policy/planning/transition.ts';
 import { compileException } from '../../../src/policy/exceptions/compile.ts';
+import { notesOf } from '../../../src/policy/notes.ts';
 import { byObjectName } from '../../../src/util/order.ts';
 import { CREATED, exception, granting, HOUR } from '../../policy/exceptions/fixture.ts';
 import { facts, profile, SHOP } from '../../policy/fixture.ts';
@@ -229,6 +230,8 @@ describe('desired overlay', () => {
     });
     const { policies } = desiredOverlay([intent], new Map(), nothing);
     assert.deepEqual(policies.at(-1)?.spec.ingress, [{ ports: [{ protocol: 'TCP', port: 80 }] }]);
+    // The mesh reports names the rule of such a policy.
+    assert.deepEqual(notesOf({ metadata: policies.at(-1)?.metadata ?? { name: '' } })[0]?.rule, 'probes');
   });
 
   it('has no two policies of one name, whatever the names of rules are', () => {
