@@ -363,8 +363,16 @@ export class Guards implements Capability, GuardSupport {
     if (error instanceof SchemaTooOldError) return DONE;
     if (isForbidden(error)) {
       this.#refused.add(profile.metadata.name);
-      const message = `${errorMessage(error)}; the permission comes with ${carrier.component}`;
-      this.#settle(profile, stalled('NotInstalled', message), DONE);
+      const message = errorMessage(error);
+      // Admission, and a definition that is being deleted, refuse requests with the same status.
+      const isPermission = /User "[^"]*" cannot /.test(message);
+      this.#settle(
+        profile,
+        isPermission
+          ? stalled('NotInstalled', `${message}; the permission comes with ${carrier.component}`)
+          : waiting('Failed', message),
+        DONE,
+      );
       return retry(error);
     }
     this.#settle(profile, waiting('Failed', errorMessage(error)), DONE);

@@ -313,9 +313,10 @@ export class GuardWriter {
       .filter(({ rank }) => rank?.priority === priority)
       .map(({ name }) => name);
     if (names.length === 0) return undefined;
+    const other = `${this.#options.carrier.kind} ${shortList(names.sort())}`;
     const message =
-      `${this.#options.carrier.kind} ${shortList(names.sort())} has the guard's priority ${priority}, and which of them wins is not defined: give it ` +
-      'another one';
+      `${other} has the guard's priority ${priority}, so that nobody knows which of them wins: ` +
+      'give that policy another priority, by which it is asked before or after the guard';
     return stalled('PriorityTaken', message);
   }
 
