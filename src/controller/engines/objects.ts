@@ -129,7 +129,7 @@ export class EngineObjects {
         listener.onStatus?.(namespace);
         return;
       }
-      if (old !== undefined && next?.changedBy !== undefined && next.changedBy.length > 0)
+      if (old !== undefined && next?.changedBy !== undefined)
         this.#drifted.set(keyOf(next.object), next.changedBy);
       listener.onDrift(namespace);
     });
@@ -194,6 +194,8 @@ export class EngineObjects {
    */
   async write(step: ObjectStep, signal: AbortSignal): Promise<void> {
     const lists = this.#lists;
+    const object = step.verb === 'delete' ? step.before : step.object;
+    const reverted = this.#drifted.get(keyOf(object));
     if (step.verb === 'delete' && isBeingDeleted(this.#current(step.before))) return;
     try {
       await this.#write(step, signal);
@@ -204,10 +206,9 @@ export class EngineObjects {
       this.#recordTooOld(error);
       throw error;
     }
-    const object = step.verb === 'delete' ? step.before : step.object;
-    const managers = this.#drifted.get(keyOf(object));
+    // The event of the write may have come before its answer.
     this.#drifted.delete(keyOf(object));
-    this.#options.onWrite(step.verb, object, managers);
+    this.#options.onWrite(step.verb, object, reverted);
   }
 
   async #write(step: ObjectStep, signal: AbortSignal): Promise<void> {
