@@ -11,6 +11,7 @@ import type { ObjectStep } from '../../engines/object-step.ts';
 import { planStaged } from '../../engines/staging/plan.ts';
 import { ApiError, isAborted, isNamespaceTerminating } from '../../kube/errors.ts';
 import { Resource } from '../../kube/resource.ts';
+import { withOwnerLabels } from '../../policy/ownership.ts';
 import { type DesiredStaged, NOTHING_STAGED, withoutExtended } from '../../policy/staged.ts';
 import { sleep } from '../../util/clock.ts';
 import { errorMessage } from '../../util/error-message.ts';
@@ -139,13 +140,14 @@ export class StagedPolicies {
     await this.stop();
   }
 
-  /** The staged NetworkPolicies of a namespace, observed ones first, then those that it wants. */
+  /** The staged NetworkPolicies of a namespace: observed ones with the labels of their owners, then those that it wants. */
   in(namespace: string): readonly NetworkPolicy[] {
     const { engine } = this.#options;
-    const observed = this.#policies
-      .in(namespace)
-      .filter((object) => this.#policies.ownerOf(object) !== undefined)
-      .flatMap((object) => engine.staged(object) ?? []);
+    const observed = this.#policies.in(namespace).flatMap((object) => {
+      const owner = this.#policies.ownerOf(object);
+      const policy = owner === undefined ? undefined : engine.staged(object);
+      return policy === undefined ? [] : [withOwnerLabels(policy, owner)];
+    });
     return [...observed, ...this.#wanted(namespace).policies];
   }
 

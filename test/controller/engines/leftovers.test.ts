@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { API_VERSION, KIND, LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../../../src/api/names.ts';
 import { projectProfile } from '../../../src/cluster-state/items.ts';
 import { EngineExtensions } from '../../../src/controller/engines/support.ts';
+import { CALICO_STAGING } from '../../../src/engines/calico/staged.ts';
 import { STAGING_ENGINES } from '../../../src/engines/staging/engines.ts';
 import { profile } from '../../policy/fixture.ts';
 import { CALICO_STAGED, CALICO_STAGED_POLICY } from '../../simulation/server/kinds.ts';
@@ -39,4 +40,29 @@ describe('staged policies of an earlier process', () => {
       assert.equal((world.get(path) as { readonly code?: number }).code, 404);
       await world.during(engine.stop());
     });
+
+  it('tell the directions of their profile, also without their labels', async () => {
+    const world = new World();
+    for (const kind of [CALICO_STAGED, CALICO_STAGED_POLICY]) world.define(kind, {});
+    world.clusterState.profiles.upsert(
+      projectProfile({ spec, metadata: { ...owner, resourceVersion: '1' } }),
+    );
+    const ownerReferences = [{ apiVersion: API_VERSION, kind: KIND, name, uid, controller: true }];
+    const policy = { metadata: { name: `${name}.default-deny`, ownerReferences }, spec: { podSelector: {} } };
+    world.create(STAGED, CALICO_STAGING.stage(policy));
+    const engine = new EngineExtensions({
+      ...world.options,
+      engines: [],
+      staging: STAGING_ENGINES,
+      onStagingRetry: () => {},
+    });
+    engine.inForce({ setting: 'Auto', engine: 'Calico', status: 'True', reason: 'Detected', message: '' });
+    await world.scheduler.advance(MINUTE);
+    const found = engine.staged('shop') ?? [];
+    assert.deepEqual(
+      found.map(({ metadata }) => metadata.labels?.[LABEL_PROFILE]),
+      [name],
+    );
+    await world.during(engine.stop());
+  });
 });
