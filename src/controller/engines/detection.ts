@@ -162,7 +162,7 @@ export class EngineDetection implements Capability {
   }
 }
 
-/** Another engine runs: that the policies of the configured one can't be written follows from it. */
+/** True if another engine than the configured one runs, which explains why policies of the configured one can't be written. */
 function isContradicted({ reason }: EngineVerdict): boolean {
   return reason === 'EngineDisagrees';
 }

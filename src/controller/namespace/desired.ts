@@ -98,9 +98,9 @@ function desiredOfProfile(
 }
 
 /**
- * The directions that open once admission gates have ended. The policies of a profile that leaves stay until then, and isolate
- * pods that no other policy will. What the other profiles cease to want there goes on to allow flows beside them: it would be
- * cut now, and open again later (I2).
+ * The directions that open once admission gates have ended. Until then, the policies of a profile that leaves stay, and isolate
+ * pods that no other policy will isolate. So policies that the other profiles no longer want stay in these directions too: their
+ * flows would be cut now, and pass again later (I2).
  */
 function delayedOpenings(
   wanted: readonly WantedPolicies[],
@@ -165,8 +165,8 @@ export function desiredExtensions(
 
 /**
  * The policies for ingress that an overlay of identities is made from, and the profiles that ask for one. Where the observed
- * policies of a profile stay as they are, so do its objects, but for those of exceptions; what it has none for, an overlay that
- * begins for another profile allows too.
+ * policies of a profile stay as they are, its objects stay too, apart from those of exceptions. If it has none, the overlay that
+ * another profile asks for allows what these policies allow.
  *
  * @param postponed by profile
  */
@@ -196,9 +196,12 @@ export function desiredOverlay(
       .filter(({ profile }) => profile.metadata.deletionTimestamp)
       .map(({ profile }) => profile.metadata.name),
   );
-  const staying = observed.filter((each) => {
+  const staying = observed.flatMap((each) => {
     const owner = ownerOf(each) ?? '';
-    return kept.has(owner) && !leaving.has(owner) && !(exceptingNames.has(owner) && isOfException(each));
+    const isLeft =
+      !kept.has(owner) || leaving.has(owner) || (exceptingNames.has(owner) && isOfException(each));
+    // The objects of the overlay get the labels of these policies, and the fence refuses an object without them.
+    return isLeft ? [] : [withOwnerLabels(each, owner)];
   });
   return {
     policies: [...standing, ...excepted, ...ingressOf(staying)],

@@ -1,6 +1,6 @@
 /** The desired policies of a namespace where a profile is stalled, held or gated, and exceptions begin and end. */
 import assert from 'node:assert/strict';
-import { LABEL_PROFILE, LABEL_ROLE } from '../../../src/api/names.ts';
+import { LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, MANAGER } from '../../../src/api/names.ts';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import { desiredOf, desiredOverlay } from '../../../src/controller/namespace/desired.ts';
 import type { ProfileIntent } from '../../../src/controller/namespace/gather.ts';
@@ -251,6 +251,22 @@ describe('desired overlay', () => {
     const kept = { names: [], profiles: [], kept: ['segmented'], excepting: ['segmented'] };
     assert.deepEqual(overlay({ ...intent, relation: 'held' }), kept);
     assert.deepEqual(overlay(intent, new Map([['segmented', STALLED]])), kept);
+  });
+
+  it('has the labels of their profile on policies that stay as they are, if somebody has removed them', () => {
+    const observed = intent.compiled.policies.map((each) => ({
+      ...each,
+      metadata: { ...each.metadata, labels: {} },
+    }));
+    const context = { ...nothing, observed, ownerOf: () => 'segmented' };
+    const { policies } = desiredOverlay([{ ...intent, relation: 'held' }], new Map(), context);
+    assert.deepEqual(
+      policies.map(({ metadata: { labels } }) => [labels?.[LABEL_MANAGED_BY], labels?.[LABEL_PROFILE]]),
+      [
+        [MANAGER, 'segmented'],
+        [MANAGER, 'segmented'],
+      ],
+    );
   });
 
   it('allows what the policies allow that stay as they are, but for those of a deleted profile', () => {
