@@ -51,7 +51,10 @@ export function execute(
     maxBuffer: 64 * 2 ** 20,
     ...options,
   });
-  if (error !== undefined) throw error;
+  if (error !== undefined) {
+    const isMissing = 'code' in error && error.code === 'ENOENT';
+    throw isMissing ? new Error(`${command} is not installed here: install it, and try again`) : error;
+  }
   if (status !== 0) throw new Error(`${command} ${args.join(' ')} failed:\n${stdout}${stderr}`.trim());
   return stdout;
 }
