@@ -21,6 +21,7 @@ import { isOwnReference } from '../../policy/semantics/normalize.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
 import type { Clock, Random } from '../../util/clock.ts';
 import { errorMessage } from '../../util/error-message.ts';
+import { WriteConflicts } from '../write-conflicts.ts';
 import { differenceOf, differenceText, type FormDifference, unknownFields } from './stored-form.ts';
 
 /** A kind of an engine's own, as far as it is written. */
@@ -97,6 +98,7 @@ export class EngineObjects {
   readonly #store = new Store<ObjectItem>(isSameForm);
   /** The profiles of own objects by uid: somebody may remove their labels and owners. */
   readonly #owners = new Map<string, string>();
+  readonly #conflicts = new WriteConflicts();
   /** Own objects that others have changed since the operator's last write, with the field managers of the change. */
   readonly #drifted = new Map<string, readonly string[]>();
   readonly #stopping = new AbortController();
@@ -196,9 +198,14 @@ export class EngineObjects {
     const lists = this.#lists;
     const object = step.verb === 'delete' ? step.before : step.object;
     const reverted = this.#drifted.get(keyOf(object));
-    if (step.verb === 'delete' && isBeingDeleted(this.#current(step.before))) return;
+    const cached = step.verb === 'create' ? object : this.#current(step.before);
+    if (step.verb === 'delete' && isBeingDeleted(cached)) return;
     try {
-      await this.#write(step, signal);
+      await this.#conflicts.following(
+        cached,
+        () => this.#write(step, signal),
+        () => this.#readLive(cached, signal),
+      );
     } catch (error) {
       if (!(error instanceof SchemaTooOldError)) throw error;
       // A list that came meanwhile may have another schema than the one that the write has met.
@@ -220,6 +227,18 @@ export class EngineObjects {
     if (difference === undefined) return undefined;
     await this.#takeBack(stored, before, signal);
     throw this.#schemaTooOld(difference);
+  }
+
+  /** By a list: the operator has no other permission to read the kind. */
+  async #readLive(
+    { metadata: { namespace, name, uid = '' } }: KubeObject,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const fieldSelector = `metadata.name=${name}`;
+    const { items } = await this.#objects.list({ namespace, fieldSelector, signal });
+    const live = items.find(({ metadata }) => metadata.name === name);
+    if (live === undefined) this.#store.forget(keyOf({ metadata: { namespace, name } }), uid);
+    else this.#store.upsertLive(this.#project(live));
   }
 
   #project(raw: object): ObjectItem {

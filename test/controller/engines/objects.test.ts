@@ -12,8 +12,9 @@ import { projectProfile } from '../../../src/cluster-state/items.ts';
 import { ClusterState } from '../../../src/cluster-state/state.ts';
 import { EngineObjects, SchemaTooOldError } from '../../../src/controller/engines/objects.ts';
 import { withDigests } from '../../../src/engines/digests.ts';
-import { isConflict } from '../../../src/kube/errors.ts';
+import { ApiError, isConflict } from '../../../src/kube/errors.ts';
 import type { Request, Transport } from '../../../src/kube/http/transport.ts';
+import type { ObjectStep } from '../../../src/engines/object-step.ts';
 import { dice } from '../../faults/model.ts';
 import { profile } from '../../policy/fixture.ts';
 import { Link } from '../../simulation/faults/link.ts';
@@ -84,6 +85,46 @@ describe('objects of a network engine', () => {
     // A watch ends after ten minutes at the latest.
     await scheduler.advance(15 * MINUTE);
     assert.deepEqual(drifted, ['shop']);
+    await objects.stop();
+  });
+
+  it('are read live if the event of a change is lost, and writes of the object are refused twice', async () => {
+    const objects = watched(NETWORK_POLICY, () => {});
+    await scheduler.advance(MINUTE);
+    const { signal } = new AbortController();
+    const type = { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy' };
+    const labels = { [LABEL_MANAGED_BY]: MANAGER, [LABEL_PROFILE]: 'segmented' };
+    const object = (name: string) => ({
+      ...type,
+      metadata: { name, namespace: 'shop', labels },
+      spec: { podSelector: {}, policyTypes: ['Ingress'] },
+    });
+    const outcome = async (step: ObjectStep) => {
+      const written = objects.write(step, signal).then(
+        () => 'written',
+        (error: unknown) => (error instanceof ApiError ? error.reason : error),
+      );
+      await scheduler.advance(1000);
+      return written;
+    };
+    const found = (name: string) => objects.in('shop').find(({ metadata }) => metadata.name === name);
+    assert.equal(await outcome({ verb: 'create', object: object('changed') }), 'written');
+    network.rates = { ...NO_FAULTS, lost: 100 };
+    const metadata = { annotations: { changed: 'by somebody' } };
+    assert.equal(handle('PATCH', `${POLICIES}/changed`, { metadata }), 200);
+    assert.equal(handle('POST', POLICIES, object('created')), 201);
+    await scheduler.advance(1000);
+    network.rates = NO_FAULTS;
+    for (const expected of ['Conflict', 'Conflict', 'written']) {
+      const before = found('changed');
+      assert.ok(before !== undefined);
+      assert.equal(await outcome({ verb: 'delete', before }), expected);
+    }
+    for (let attempt = 0; attempt < 2; attempt++) {
+      assert.equal(found('created'), undefined);
+      assert.equal(await outcome({ verb: 'create', object: object('created') }), 'AlreadyExists');
+    }
+    assert.equal(await outcome({ verb: 'delete', before: found('created') ?? object('') }), 'written');
     await objects.stop();
   });
 
