@@ -45,8 +45,8 @@ const POLICIES: readonly Mutant[] = [
     edits: [
       {
         file: 'src/controller/namespace/enforce.ts',
-        find: 'this.#ownerOf(policy) !== undefined',
-        replace: 'true',
+        find: 'this.#parts.clusterState.ownerOfPolicy(policy)',
+        replace: `this.#parts.clusterState.ownerOfPolicy(policy) ?? 'p'`,
       },
     ],
     reported: /^I5, the operator changed the foreign policy/,
@@ -173,8 +173,8 @@ const TUNNELS: readonly Mutant[] = [
       },
       {
         file: 'src/engines/istio/ambient/objects.ts',
-        find: 'operation.ports.map(Number)',
-        replace: 'operation.port.map(Number)',
+        find: `recordOf(recordOf(each)['operation'])['ports']`,
+        replace: `recordOf(recordOf(each)['operation'])['port']`,
       },
     ],
     reported: WIDER,
