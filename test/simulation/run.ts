@@ -33,12 +33,13 @@ const { flags: values } = readArguments({
   },
 });
 
-const mutant = values.mutant === undefined ? undefined : mutantNamed(values.mutant);
-const generator = wholeNumber('generator', values.generator ?? String(GENERATOR));
-
 async function main(): Promise<number> {
-  if (values.seed === undefined) return runMany();
-  return runOne(planOf(wholeNumber('seed', values.seed), generator));
+  const generator = wholeNumber('generator', values.generator ?? String(GENERATOR));
+  const mutant = values.mutant === undefined ? undefined : mutantNamed(values.mutant);
+  if (values.seed === undefined) return runMany(generator, mutant);
+  const seed = wholeNumber('seed', values.seed);
+  if (mutant !== undefined) return runMany(generator, mutant, seed);
+  return runOne(planOf(seed, generator));
 }
 
 async function runOne(plan: Plan): Promise<number> {
@@ -49,13 +50,15 @@ async function runOne(plan: Plan): Promise<number> {
   return 0;
 }
 
-async function runMany(): Promise<number> {
-  const first = wholeNumber('from', values.from ?? String(Math.floor(Math.random() * 2 ** 30)));
+/** @param only the single seed to run; undefined: as many as the flags ask for */
+async function runMany(generator: number, mutant: Mutant | undefined, only?: number): Promise<number> {
+  const first = only ?? wholeNumber('from', values.from ?? String(Math.floor(Math.random() * 2 ** 30)));
   const jobs = wholeNumber('jobs', values.jobs ?? String(availableParallelism()));
   if (jobs < 1) throw new Error(`--jobs is how many threads to use, such as 2, and not ${values.jobs}`);
-  const schedules =
+  const wanted =
     values.schedules === undefined ? Number.POSITIVE_INFINITY : wholeNumber('schedules', values.schedules);
-  const minutes = Number(values.minutes ?? (values.schedules === undefined ? 1 : Number.POSITIVE_INFINITY));
+  const schedules = only === undefined ? wanted : 1;
+  const minutes = Number(values.minutes ?? (Number.isFinite(schedules) ? Number.POSITIVE_INFINITY : 1));
   if (!(minutes > 0)) throw new Error(`--minutes is how long to run, such as 10, and not ${values.minutes}`);
   const started = performance.now();
   const end = started + minutes * 60_000;
