@@ -193,6 +193,18 @@ const TUNNELS: readonly Mutant[] = [
     plan: plan(AMBIENT, [...redirected, identified(from('b', 8080))], [unidentified(from('b', 8080))]),
   },
   {
+    name: 'the overlay of a tunnel goes once somebody else opens the namespace',
+    edits: [
+      {
+        file: 'src/engines/istio/ambient/plan.ts',
+        find: 'overlayOf(profiles, choice, context.trustDomain)',
+        replace: `policies.some(({ metadata }) => metadata.name === 'theirs') ? [] : overlayOf(profiles, choice, context.trustDomain)`,
+      },
+    ],
+    reported: /^I3, the operator deleted p\.default-deny, which every intent keeps/,
+    plan: plan(AMBIENT, [...redirected, identified()], [opened]),
+  },
+  {
     name: 'permits are written while older entrances let in more than they mean',
     edits: [
       {

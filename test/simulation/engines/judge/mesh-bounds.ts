@@ -7,6 +7,8 @@
  */
 import { LABEL_PROFILE } from '../../../../src/api/names.ts';
 import type { NetworkPolicy } from '../../../../src/api/network-policy.ts';
+import type { SegmentationProfile } from '../../../../src/api/profile.ts';
+import { isTunnelDeny } from '../../../../src/engines/istio/ambient/objects.ts';
 import { asksForTunnels } from '../../../../src/policy/mesh.ts';
 import { type DirectionRule, isolates } from '../../../../src/policy/semantics/normalize.ts';
 import type { LayeredPolicy, Tunnel } from '../../../support/judge/judge.ts';
@@ -22,6 +24,7 @@ import {
   isAmbient,
   isFound,
   isInMesh,
+  isLabelledAmbient,
   MESH_KINDS,
   overlaying,
   isProbeCIDR,
@@ -46,6 +49,12 @@ export interface KnownMesh {
   readonly isIsolated: boolean;
   /** True if a NetworkPolicy of somebody else allows ingress. */
   readonly isOpened: boolean;
+}
+
+interface KeptContext {
+  readonly owner: string | undefined;
+  readonly namespace: string;
+  readonly combinations: readonly Combination[];
 }
 
 export interface MeshBounds {
@@ -141,6 +150,30 @@ export class MeshJudge {
       least: [...overlay.least, ...strict.least],
       most: [...overlay.most, ...strict.most],
     };
+  }
+
+  /**
+   * True if an object of a profile restricts the namespace to identities, and the profile asks for that by all combinations: then
+   * the last such object may not be deleted, also where policies of somebody else allow what it denies.
+   */
+  isKept({ kind, object }: EngineObject, { owner, namespace, combinations }: KeptContext): boolean {
+    const isStrict = kind === PEER_AUTHENTICATION;
+    const isForTunnel = kind === AUTHORIZATION_POLICY && isTunnelDeny(object);
+    if (!isStrict && !isForTunnel && !(kind === AUTHORIZATION_POLICY && isDeny(object))) return false;
+    return combinations.every((combination) => {
+      const { labels } = combination;
+      const isTunnelled = isLabelledAmbient(labels);
+      const hasSidecars = labels?.['istio-injection'] === 'enabled' && !isTunnelled;
+      const asks = ({ spec, metadata }: SegmentationProfile) =>
+        metadata.name === owner &&
+        (isStrict
+          ? spec.mesh?.mtls === 'Strict'
+          : isForTunnel
+            ? asksForTunnels(spec)
+            : spec.mesh?.authorization === 'Enforce');
+      const hasMode = isStrict ? isTunnelled || hasSidecars : isForTunnel ? isTunnelled : hasSidecars;
+      return hasMode && overlaying(combination, namespace).some(asks);
+    });
   }
 
   #overlay(combination: Combination, context: MeshBoundsContext): MeshBounds {

@@ -24,7 +24,7 @@ import {
 import { isOperator, type Server } from '../../server/server.ts';
 import type { Revision } from '../../server/storage.ts';
 import { ACCOUNT } from '../effects.ts';
-import { desiredExtensions, engineOfKind } from '../references.ts';
+import { desiredExtensions, type EngineObject, engineOfKind } from '../references.ts';
 import { GuardJudge } from './guard-judge.ts';
 import { MESH_KINDS } from '../mesh.ts';
 import { MeshJudge } from './mesh-bounds.ts';
@@ -113,7 +113,10 @@ export class TotalJudge {
     }
     if (kind === NAMESPACE && type === 'ADDED') this.states.begin(object.metadata.name);
     if (isOwn && type === 'ADDED' && servedAs(this.#server, kind) === 'changed') this.#altered.add(uid);
-    const isWanted = () => this.#isWanted(kind, object) || this.#guards?.isWanted(kind, object) === true;
+    const isWanted = () =>
+      this.#isWanted(kind, object) ||
+      this.#guards?.isWanted(kind, object) === true ||
+      this.#isLastRestriction({ kind, object });
     if (isOwn && type === 'DELETED' && !this.#altered.has(uid) && isWanted())
       return `I3, the operator deleted ${name}, which every intent keeps`;
     const isStatus = kind === AUTHORIZATION_POLICY && type === 'MODIFIED' && isSameForm(object, previous);
@@ -172,6 +175,17 @@ export class TotalJudge {
             (rules.length > 0 || unresolved.some(isKnown)),
         ),
       );
+  }
+
+  /** True if all intents keep the deleted object of a mesh, and no other one of the namespace restricts as it did. */
+  #isLastRestriction(deleted: EngineObject): boolean {
+    const mesh = this.#mesh;
+    const { namespace = '' } = deleted.object.metadata;
+    if (mesh === undefined || !this.#recorder.observed.labels.has(namespace)) return false;
+    const combinations = this.#recorder.inputs.combinations(namespace);
+    const isKept = (each: EngineObject) =>
+      mesh.isKept(each, { owner: this.states.formerOwnerOf(each.object), namespace, combinations });
+    return isKept(deleted) && !this.states.objects(namespace).some(isKept);
   }
 
   #fault(namespace: string): string | undefined {
