@@ -14,11 +14,13 @@ import {
 } from '../../api/names.ts';
 import type { NetworkPolicy, NetworkPolicyPort, PolicyType } from '../../api/network-policy.ts';
 import { notesOf } from '../notes.ts';
+import { unique } from '../rules.ts';
 import {
   type DirectionRule,
   isExceptionReference,
   isolates,
   isProfileReference,
+  ruleKey,
   rulesOf,
 } from '../semantics/normalize.ts';
 
@@ -46,13 +48,14 @@ export function lastKnownFrom(observed: readonly NetworkPolicy[]): LastKnown {
   const byName = new Map(observed.map((policy) => [compiledName(policy), policy]));
   return {
     rules(name, direction, rule, peer) {
-      const policy = byName.get(name);
-      if (policy === undefined) return [];
-      const notes = notesOf(policy);
-      // A rule without peers allows everyone. Only `entity: Any` compiles to it, and that is never unresolved.
-      return rulesOf(policy.spec, direction).filter(
-        (each, index) =>
-          notes[index]?.rule === rule && notes[index]?.peer === peer && each.peers !== undefined,
+      const own = byName.get(name);
+      const found = own === undefined ? [] : rulesFor(own, direction, rule, peer);
+      if (found.length > 0) return found;
+      // The rule may have been for other pods, and so in another policy.
+      const others = observed.filter((each) => each !== own && mayHaveBecome(name, each, direction, rule));
+      return unique(
+        others.flatMap((each) => rulesFor(each, direction, rule, peer)),
+        ruleKey,
       );
     },
     selection(name, direction) {
@@ -62,6 +65,39 @@ export function lastKnownFrom(observed: readonly NetworkPolicy[]): LastKnown {
       return { podSelector, ...(ports && { ports }) };
     },
   };
+}
+
+/** The rules that stand for a peer in one policy. */
+function rulesFor(
+  policy: NetworkPolicy,
+  direction: PolicyType,
+  rule: string,
+  peer: string,
+): readonly DirectionRule[] {
+  const notes = notesOf(policy);
+  // A rule without peers allows everyone. Only `entity: Any` compiles to it, and that is never unresolved.
+  return rulesOf(policy.spec, direction).filter(
+    (each, index) => notes[index]?.rule === rule && notes[index]?.peer === peer && each.peers !== undefined,
+  );
+}
+
+/** True if the rule of the policy's profile or exception has a policy of this name, once it is for other pods or ends. */
+function mayHaveBecome(
+  name: string,
+  { metadata: { labels = {} } }: NetworkPolicy,
+  direction: PolicyType,
+  rule: string,
+): boolean {
+  const { [LABEL_MANAGED_BY]: manager, [LABEL_PROFILE]: profile, [LABEL_ROLE]: role } = labels;
+  if (manager !== MANAGER || profile === undefined || role === 'transition') return false;
+  const exception = labels[LABEL_EXCEPTION];
+  const nameOf = (...own: readonly [rule?: string]) => {
+    const named = direction === 'Ingress' ? 'ingress' : 'egress';
+    return exception === undefined
+      ? policyName(profile, named, ...own)
+      : exceptionPolicyName(profile, exception, policyName(EXCEPTION_STAND_IN, named, ...own));
+  };
+  return name === nameOf() || name === nameOf(rule) || name.startsWith(`${nameOf(rule)}.`);
 }
 
 /** The name that the policy was compiled with; undefined for foreign and transition policies. */

@@ -112,11 +112,37 @@ describe('the last known form of a peer', () => {
     assert.deepEqual(ask(emptied), []);
   });
 
-  it('belongs to one rule, policy and direction', () => {
+  it('belongs to one rule and direction of one profile', () => {
     const lastKnown = lastKnownFrom(policies);
-    assert.deepEqual(lastKnown.rules('segmented.egress.own', 'Egress', 'own', 'service data/db'), [rule]);
-    assert.deepEqual(lastKnown.rules('segmented.egress', 'Egress', 'own', 'service data/db'), []);
-    assert.deepEqual(lastKnown.rules('segmented.egress', 'Ingress', 'r', 'service data/db'), []);
+    const peer = 'service data/db';
+    assert.deepEqual(lastKnown.rules('segmented.egress.own', 'Egress', 'own', peer), [rule]);
+    assert.deepEqual(lastKnown.rules('segmented.egress.own', 'Egress', 'r', peer), []);
+    assert.deepEqual(lastKnown.rules('segmented.egress', 'Ingress', 'r', peer), []);
+    assert.deepEqual(lastKnown.rules('other.egress', 'Egress', 'r', peer), []);
+    assert.deepEqual(lastKnown.rules('segmented.exception.e.egress', 'Egress', 'r', peer), []);
+  });
+
+  it('follows its rule to other pods, and its connection to other ends', () => {
+    const end = (app: string) => ({ namespaces: ['shop'], podSelector: { matchLabels: { app } } });
+    const podSelector = { matchLabels: { app: 'a' } };
+    const ofRule = (spec: object) => profile({ egress: [{ name: 'r', to: [database], ...spec }] });
+    const ofEnds = (...from: readonly ReturnType<typeof end>[]) =>
+      profile({ connections: [{ name: 'c', from, to: [database] }] });
+    const forms = [
+      [ofRule({}), ofRule({ podSelector })],
+      [ofRule({ podSelector }), ofRule({})],
+      [ofEnds(end('a')), ofEnds(end('a'), end('b'))],
+      [ofEnds(end('a'), end('b')), ofEnds(end('a'))],
+      [ofEnds(end('a'), end('b')), ofEnds(end('a'), end('c'))],
+    ] as const;
+    const rulesOf = (list: readonly NetworkPolicy[]) =>
+      list.map(({ metadata, spec }) => [metadata.name, spec.podSelector, spec.egress]);
+    for (const [before, edited] of forms) {
+      const last = lastKnownFrom(compile(before, SHOP, there).policies);
+      const { policies: kept, unresolved } = compile(edited, SHOP, facts(), last);
+      assert.ok(unresolved.length > 0 && unresolved.every(({ hasLastKnown }) => hasLastKnown));
+      assert.deepEqual(rulesOf(kept), rulesOf(compile(edited, SHOP, there).policies));
+    }
   });
 
   it('keeps the policies as they are when the Service is deleted', () => {
