@@ -255,7 +255,11 @@ function isEnd({ namespace, name }: GroupName, end: string): boolean {
   const address = parseAddress(end);
   if (address === undefined) return `${namespace}/${name}` === end;
   if (name === ANY_ADDRESS_NAME) return true;
-  const block = parseCidr(name);
   const single = parseCidr(`${end}/32`);
-  return block !== undefined && single !== undefined && containsCidr(block, single);
+  const has = (text: string) => {
+    const block = parseCidr(text);
+    return block !== undefined && single !== undefined && containsCidr(block, single);
+  };
+  const [whole = '', holes = ''] = name.split(' except ');
+  return has(whole) && !holes.split(', ').some(has);
 }
