@@ -118,12 +118,15 @@ export class Enforcement {
     if (this.#lacksInput(decision)) return { kind: 'outdated' };
     const desired = this.#desired(decision, observed.policies);
     const { delayed } = desired;
+    // The engine may become known while the plan is made: its policies that isolate are no part of that plan.
+    const isEngineKnown = this.#parts.engine.isKnown;
     const extensions = this.#planExtensions(decision, delayed);
     const planned = await this.#plan(decision, { observed, desired }, extensions);
     const overlay = this.#planOverlay(decision, planned.observed, delayed);
     const isQuiet = planned.plan.steps.length === 0 && extensions.isEmpty && overlay.isEmpty;
     if (!isQuiet) await this.#parts.guard.widened(signal);
     const opens = planned.plan.opens.length > 0 || !overlay.isEmpty;
+    if (opens && !isEngineKnown) throw new EngineUnknownError();
     if (!isQuiet && !(await this.#confirm(opens, confirmed))) return { kind: 'outdated' };
     if (this.#haveProfilesChanged(planned.observed)) return { kind: 'outdated' };
     const written = await this.#write(decision, planned, { extensions, overlay });
@@ -286,8 +289,7 @@ export class Enforcement {
    * @param once the confirmation that has begun with the reconcile
    */
   async #confirm(opens: boolean, once: Promise<boolean>): Promise<boolean> {
-    const { confirmation, engine } = this.#parts;
-    if (opens && !engine.isKnown) throw new EngineUnknownError();
+    const { confirmation } = this.#parts;
     return opens ? confirmation.confirmAgain(this.#gathered, this.#attempt.signal) : once;
   }
 
