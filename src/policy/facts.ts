@@ -75,12 +75,15 @@ export interface NodeFacts {
 }
 
 /** Why the label of a service account proves nothing. */
-export type AccountFailureReason = 'Unsupported' | 'NotInstalled' | 'NameTaken' | 'NotTakenUp' | 'NotGuarded';
+export interface AccountFailure {
+  readonly reason: 'Unsupported' | 'NotInstalled' | 'NameTaken' | 'NotTakenUp' | 'NotGuarded';
+  readonly message: string;
+}
 
 /** The pods that run as one ServiceAccount. */
 export interface ServiceAccountFacts {
   /** Why the account's label can't be relied on; absent if it can. */
-  readonly failure?: { readonly reason: AccountFailureReason; readonly message: string };
+  readonly failure?: AccountFailure;
   /** Pods of the account without its label: they were created before the API server set it. */
   readonly unlabelled: number;
   /** Pods with the account's label that run as another account. */

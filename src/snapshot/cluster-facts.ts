@@ -40,7 +40,7 @@ export function factsOf(
   pods: readonly WorkloadPod[],
   services: ReadonlyMap<string, ServiceFacts>,
 ): ClusterFacts {
-  const { objects, configuration } = input;
+  const { objects, configuration, accountFailure } = input;
   const dns = labelledDNS(services);
   const engine = configuredFacts(input.engine ?? 'None');
   const mesh = meshFacts(input);
@@ -68,7 +68,10 @@ export function factsOf(
     serviceCIDRs: () => ranges,
     webhookServices: (namespace) =>
       webhooks.filter((each) => each.namespace === namespace).sort((a, b) => byName(a, b) || a.port - b.port),
-    serviceAccount: (namespace, name) => accountCounts(pods, namespace, name),
+    serviceAccount: (namespace, name) => ({
+      ...accountCounts(pods, namespace, name),
+      ...(accountFailure && { failure: accountFailure }),
+    }),
     engine: () => engine,
     mesh: () => mesh,
   };

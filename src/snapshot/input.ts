@@ -2,7 +2,7 @@
 import type { EngineSetting } from '../engines/engine.ts';
 import type { GuardSetting } from '../engines/guards/objects.ts';
 import type { MeshSetting } from '../engines/mesh.ts';
-import type { ClusterConfiguration } from '../policy/facts.ts';
+import type { AccountFailure, ClusterConfiguration } from '../policy/facts.ts';
 import type { ManifestExceptions } from './exceptions.ts';
 import type { ObjectSet } from './objects.ts';
 
@@ -33,6 +33,8 @@ export interface SnapshotInput {
   readonly namespace: string;
   /** True if the recorded revisions of profiles are among the objects; otherwise each profile counts as it is. */
   readonly knowsRevisions?: boolean;
+  /** Why pods are not labelled with their ServiceAccount; absent if they are, as among manifests. */
+  readonly accountFailure?: AccountFailure | undefined;
   /** The version that the API server tells; absent among manifests, and where nobody asked. */
   readonly serverVersion?: string | undefined;
   /** Exceptions whose policies are to be compiled; absent: none. */

@@ -6,6 +6,7 @@ import { gatherEvidence } from '../../engines/detection/gather.ts';
 import { SIGNATURES } from '../../engines/signatures.ts';
 import { configMapName, injectorOf, isInjector, type RawInjector } from '../../engines/istio/evidence.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
+import type { AccountFailure } from '../../policy/facts.ts';
 import { loadKubeConfig } from '../../kube/config/load.ts';
 import { daemonSetState } from '../../kube/daemon-sets.ts';
 import { servedGroups, servedVersions, serverVersion } from '../../kube/discovery.ts';
@@ -15,6 +16,7 @@ import { Resource } from '../../kube/resource.ts';
 import { createTransport, type Transport } from '../../kube/http/transport.ts';
 import { CONTROLLER_REVISIONS } from '../../rollout/recorded.ts';
 import { CliError } from '../shell/failure.ts';
+import { accountLabelFailure } from './account-labels.ts';
 import type { Terminal } from '../shell/terminal.ts';
 import {
   AUDIT_KINDS,
@@ -57,6 +59,8 @@ export interface ClusterObjects {
   readonly knowsRevisions: boolean;
   /** The network engine that was found; undefined if nobody asked. */
   readonly engine: EngineVerdict | undefined;
+  /** Why the API server does not label pods with their ServiceAccount; undefined if it does, or nobody asked. */
+  readonly accountFailure: AccountFailure | undefined;
   /** The version that the API server tells; undefined if it tells none, or nobody asked. */
   readonly serverVersion: string | undefined;
   readonly context: string;
@@ -121,19 +125,30 @@ export async function readCluster(options: ClusterOptions, terminal: Terminal): 
       await Promise.all(KNOWN_KINDS.filter(({ kind }) => kind === 'Job').map(readKind));
     }
     if (options.readsMesh === true) await readMeshConfigurations(transport, objects, unread);
-    // An audit reads policies as they are, and completion only names.
-    const knowsRevisions =
-      !forAudit &&
-      kinds === undefined &&
-      (await readRevisions(transport, objects, options.operatorNamespace, terminal));
-    const version = forAudit ? await serverVersion(transport) : undefined;
-    const engine = options.findsEngine === true ? await findEngine(transport) : undefined;
     const { context: name, namespace } = config;
-    return { objects, unread, knowsRevisions, engine, serverVersion: version, context: name, namespace };
+    const rest = await readRest(transport, objects, { options, terminal });
+    return { objects, unread, ...rest, context: name, namespace };
   } finally {
     terminal.progress('');
     await transport.close();
   }
+}
+
+/** Reads what commands ask for beside the objects of the kinds. */
+async function readRest(
+  transport: Transport,
+  objects: ObjectSet,
+  { options, terminal }: { readonly options: ClusterOptions; readonly terminal: Terminal },
+): Promise<Omit<ClusterObjects, 'objects' | 'unread' | 'context' | 'namespace'>> {
+  const { kinds, forAudit = false, findsEngine = false, operatorNamespace } = options;
+  // An audit reads policies as they are, and completion only names.
+  const compiles = !forAudit && kinds === undefined;
+  return {
+    knowsRevisions: compiles && (await readRevisions(transport, objects, operatorNamespace, terminal)),
+    engine: findsEngine ? await findEngine(transport) : undefined,
+    accountFailure: compiles ? await accountLabelFailure(transport) : undefined,
+    serverVersion: forAudit ? await serverVersion(transport) : undefined,
+  };
 }
 
 /** Looks for the network engine by the traces that the operator goes by. */

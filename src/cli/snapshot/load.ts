@@ -221,6 +221,7 @@ export function createSnapshot(
     assumed,
     unread: cluster?.unread ?? new Map(),
     serverVersion: cluster?.serverVersion,
+    accountFailure: cluster?.accountFailure,
     configuration,
     ...settings,
     engine: found === undefined || found.engine === 'Unknown' ? engine : found.engine,

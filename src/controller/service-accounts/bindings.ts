@@ -19,18 +19,13 @@ import {
   accountBindingKey,
   coveredBy,
   type GuardBinding,
+  INSTALL_ACCOUNTS,
   isAccountBinding,
   type MutatingBinding,
 } from '../../policy/admission/accounts.ts';
 import { digest } from '../../policy/admission/binding.ts';
-import type { AccountFailureReason } from '../../policy/facts.ts';
+import type { AccountFailure } from '../../policy/facts.ts';
 import { deleteObject, writeObject } from '../admission/object-writes.ts';
-
-/** Why the label of pods can't be relied on. */
-export interface AccountFailure {
-  readonly reason: AccountFailureReason;
-  readonly message: string;
-}
 
 /** A pair of bindings of which each may be absent. */
 export type ObservedPair = Partial<AccountBindingPair>;
@@ -44,8 +39,6 @@ export type InstalledPolicies =
   /** `id` changes whenever somebody changes the policies. */
   | { readonly kind: 'installed'; readonly id: string }
   | { readonly kind: 'missing'; readonly failure: AccountFailure };
-
-const INSTALL = 'kubectl apply -k config/service-accounts (Kubernetes 1.36 or later)';
 
 export class AccountBindings {
   readonly labels: Resource<MutatingBinding>;
@@ -93,7 +86,10 @@ export class AccountBindings {
     );
     const missing = found.find((each) => each.missing !== undefined)?.missing;
     if (missing === undefined) return { kind: 'installed', id: digest(found) };
-    const failure = { reason: 'NotInstalled', message: `${missing} is not installed: ${INSTALL}` } as const;
+    const failure = {
+      reason: 'NotInstalled',
+      message: `${missing} is not installed: ${INSTALL_ACCOUNTS}`,
+    } as const;
     return { kind: 'missing', failure };
   }
 

@@ -21,14 +21,13 @@ import {
   type TakeUpEvent,
   UNKNOWN,
 } from '../../policy/admission/take-up.ts';
-import type { ServiceAccountFacts } from '../../policy/facts.ts';
+import type { AccountFailure, ServiceAccountFacts } from '../../policy/facts.ts';
 import type { Random } from '../../util/clock.ts';
 import { errorMessage } from '../../util/error-message.ts';
 import type { Outcome } from '../queue/key-queue.ts';
 import { DONE, givenUp, retry } from '../queue/outcome.ts';
 import {
   type AccountBindings,
-  type AccountFailure,
   coveredNamespaces,
   exists,
   nameFailure,

@@ -14,6 +14,9 @@ import { rulesOf } from '../semantics/normalize.ts';
 import { type BindingSpec, digest, isEnforcing, type ResourceRule } from './binding.ts';
 import { probeRequest } from './probe.ts';
 
+/** How the policies that label pods are installed. */
+export const INSTALL_ACCOUNTS = 'kubectl apply -k config/service-accounts (Kubernetes 1.36 or later)';
+
 /** The policies of config/service-accounts, and their bindings, by name. There are two probes, one of each kind. */
 export const ACCOUNT_NAMES = {
   /** The MutatingAdmissionPolicy that labels pods. */

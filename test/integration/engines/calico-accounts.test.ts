@@ -9,6 +9,7 @@ import { type ControlPlane, sharedControlPlane } from '../../env/index.ts';
 import { crdEstablished } from '../../env/plane/crd.ts';
 import { type AuditEvent, auditedRequests, isRefused } from '../../support/audit.ts';
 import { POLICY_CRD, STAGED_CRD, STAGED_POLICY_CRD } from '../../support/calico.ts';
+import { cli, directoryOf } from '../../cli/cli.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
 import { installOperator, type Operator, Operators } from '../../support/operator.ts';
 
@@ -30,6 +31,10 @@ describe('operator on Calico with a peer by service account', function () {
   let checkout: string;
   let profile: string;
   let since: string;
+  const directory = directoryOf({
+    'calico.yaml':
+      'apiVersion: config.segmentation.dev/v1alpha1\nkind: OperatorConfiguration\nengine: Calico\n',
+  });
   /** The policy of the account, as it was enforced last. */
   let spec: Policy['spec'];
 
@@ -126,6 +131,15 @@ describe('operator on Calico with a peer by service account', function () {
       all.indexOf('create projectcalico.org') < all.indexOf('create networking.k8s.io default-deny'),
       all.join(),
     );
+  });
+
+  it('writes what the plugin renders, also without the account labels of config/service-accounts', async () => {
+    const { code, stdout, stderr } = await cli(
+      `render ${profile} --kubeconfig ${plane.kubeconfig} --config ${directory}/calico.yaml`,
+    );
+    assert.equal(code, 0, stdout + stderr);
+    assert.match(stdout, /^ +serviceAccounts:$/m);
+    assert.doesNotMatch(stdout, /segmentation\.dev\/service-account/);
   });
 
   it('updates the policy in place when the ports of its rule change', async () => {
