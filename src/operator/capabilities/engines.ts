@@ -3,7 +3,7 @@
  * configuration names none.
  */
 import type { Capability } from '../../controller/capability.ts';
-import { DONE, revertedFields } from '../../observability/audit-line.ts';
+import { createObjectWriteLog } from '../../observability/audit-line.ts';
 import { createWatchFailureLog } from '../../observability/watch-failures.ts';
 import type { CapabilityParts } from './parts.ts';
 
@@ -20,14 +20,7 @@ export async function createEngines(parts: CapabilityParts): Promise<readonly Ca
     clock,
     random: Math.random,
     resyncMs: options.resyncPeriod,
-    onWrite: (verb, { kind, metadata: { namespace, name } }, changedBy) =>
-      logger.info(`policy of the network engine ${DONE[verb]}`, {
-        verb,
-        kind,
-        namespace,
-        name,
-        ...revertedFields(changedBy),
-      }),
+    onWrite: createObjectWriteLog(logger, 'policy of the network engine'),
     onWatchError: createWatchFailureLog(logger, clock),
     onStagingRetry: ({ key: namespace, error, failures, delayMs }) => {
       // A single write conflict or dropped connection is ordinary; a failure that repeats is not.

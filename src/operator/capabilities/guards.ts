@@ -1,6 +1,6 @@
 /** Builds the writer of guards. Its code is not even loaded where the configuration names no kind for them. */
 import type { Capability } from '../../controller/capability.ts';
-import { DONE, revertedFields } from '../../observability/audit-line.ts';
+import { createObjectWriteLog } from '../../observability/audit-line.ts';
 import { createWatchFailureLog } from '../../observability/watch-failures.ts';
 import { notConfigured } from './not-configured.ts';
 import type { CapabilityParts } from './parts.ts';
@@ -22,8 +22,7 @@ export async function createGuards(parts: CapabilityParts): Promise<readonly Cap
     random: Math.random,
     resyncMs: options.resyncPeriod,
     isBusy,
-    onWrite: (verb, { kind, metadata: { name } }, changedBy) =>
-      logger.info(`guard ${DONE[verb]}`, { verb, kind, name, ...revertedFields(changedBy) }),
+    onWrite: createObjectWriteLog(logger, 'guard'),
     onWatchError: createWatchFailureLog(logger, clock),
     onRetry: ({ key: profile, error, failures, delayMs }) => {
       // A single write conflict or dropped connection is ordinary; a failure that repeats is not.

@@ -3,7 +3,7 @@
  * configuration names none.
  */
 import type { Capability } from '../../controller/capability.ts';
-import { DONE, revertedFields } from '../../observability/audit-line.ts';
+import { createObjectWriteLog } from '../../observability/audit-line.ts';
 import { createWatchFailureLog } from '../../observability/watch-failures.ts';
 import { asksForOverlay } from '../../policy/mesh.ts';
 import { notConfigured } from './not-configured.ts';
@@ -21,14 +21,7 @@ export async function createMesh(parts: CapabilityParts): Promise<readonly Capab
     clock,
     random: Math.random,
     resyncMs: options.resyncPeriod,
-    onWrite: (verb, { kind, metadata: { namespace, name } }, changedBy) =>
-      logger.info(`policy of the service mesh ${DONE[verb]}`, {
-        verb,
-        kind,
-        namespace,
-        name,
-        ...revertedFields(changedBy),
-      }),
+    onWrite: createObjectWriteLog(logger, 'policy of the service mesh'),
     onWatchError: createWatchFailureLog(logger, clock),
     onVerdict: (verdict) => {
       const { status, reason, message } = verdict;
