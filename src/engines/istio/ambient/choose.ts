@@ -167,8 +167,7 @@ function allStay(
   { entrances, openRules, covers, isRestricted }: Observed,
   wanted: readonly WantedPassage[],
 ): boolean {
-  const keysOf = (each: readonly OwnEntrance[]) =>
-    new Set(each.map((one) => `${one.profile} ${one.exception ?? ''} ${entranceKey(one)}`));
+  const keysOf = (each: readonly OwnEntrance[]) => new Set(each.map(ownedKey));
   const open = new Set(wanted.filter(({ needsEntrance }) => !needsEntrance).map(entranceKey));
   return (
     isRestricted &&
@@ -221,17 +220,8 @@ function heldEntrances(
 ): OwnEntrance[] {
   const stillOpen = new Set(wanted.filter((each) => !each.needsEntrance).map(entranceKey));
   const closing = openRules.filter((each) => !stillOpen.has(entranceKey(each)));
-  const owned = ({ pods, source }: Entrance, { profile, exception }: LeftOut): OwnEntrance => ({
-    pods,
-    source,
-    profile,
-    exception,
-  });
   const partsIn = (each: Entrance, others: readonly LeftOut[]) =>
-    others.flatMap((other) => {
-      const both = common({ ...each, ports: 'every' }, { ...other, ports: 'every' });
-      return both === undefined ? [] : [owned(both, other)];
-    });
+    others.flatMap((other) => partIn(each, other) ?? []);
   return [
     ...entrances.flatMap((each) => {
       const others = leftOut.filter((other) => areTouching(each, other));
@@ -246,6 +236,21 @@ function heldEntrances(
     }),
     ...covers.flatMap((each) => partsIn(each, leftOut)),
   ];
+}
+
+function owned({ pods, source }: Entrance, { profile, exception }: OwnEntrance): OwnEntrance {
+  return { pods, source, profile, exception };
+}
+
+/** Equal for the same entrance of the same owner. */
+export function ownedKey(entrance: OwnEntrance): string {
+  return `${entrance.profile} ${entrance.exception ?? ''} ${entranceKey(entrance)}`;
+}
+
+/** The part of an entrance that another one is for too, as an entrance of the owner of the other one; undefined if there is none. */
+export function partIn(each: Entrance, other: OwnEntrance): OwnEntrance | undefined {
+  const both = common({ ...each, ports: 'every' }, { ...other, ports: 'every' });
+  return both && owned(both, other);
 }
 
 function areTouching(a: Entrance, b: Entrance): boolean {

@@ -9,9 +9,9 @@
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import type { NamespaceFacts } from '../../../policy/facts.ts';
 import type { MeshTunnels, ProfileTunnels } from '../../../policy/tunnels.ts';
-import type { OwnEntrance } from './choose.ts';
+import { type OwnEntrance, ownedKey, partIn } from './choose.ts';
 import { entrancesOf, tunnelPolicies } from './objects.ts';
-import { common, type Entrance, entranceKey } from './passages.ts';
+import { entranceKey } from './passages.ts';
 import { isIsolated, ownersIn, type TunnelProfile } from './plan.ts';
 import { coversOf, openRulesOf, wantedPassages } from './wanted.ts';
 
@@ -60,7 +60,7 @@ function entrancesInstead(
       .map(({ entrance, profile, exception }) => ({ ...entrance, profile, exception })),
   ];
   const staying = new Set([...standing, ...open].map(entranceKey));
-  // What a deleted profile has left stays.
+  // Entrances that a deleted profile has left stay.
   const names = new Set(profiles.map(({ profile }) => profile));
   const closing = [
     ...entrancesOf(policies, port).filter(({ profile }) => names.has(profile)),
@@ -71,13 +71,4 @@ function entrancesInstead(
   return closing
     .flatMap((each) => needing.flatMap((rule) => partIn(each, rule) ?? []))
     .filter((each) => !owned.has(ownedKey(each)));
-}
-
-function ownedKey(entrance: OwnEntrance): string {
-  return `${entrance.profile} ${entrance.exception ?? ''} ${entranceKey(entrance)}`;
-}
-
-function partIn(closing: Entrance, { profile, exception, ...rule }: OwnEntrance): OwnEntrance | undefined {
-  const part = common({ ...closing, ports: 'every' }, { ...rule, ports: 'every' });
-  return part && { pods: part.pods, source: part.source, profile, exception };
 }
