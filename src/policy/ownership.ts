@@ -1,7 +1,7 @@
 /** The owners of own objects, also where somebody has removed their labels. Pure. */
 import type { KubeObject, ObjectMeta } from '../api/meta.ts';
 import { LABEL_EXCEPTION, LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../api/names.ts';
-import { isExceptionReference } from './semantics/normalize.ts';
+import { isExceptionReference, isProfileReference } from './semantics/normalize.ts';
 
 /** The exception that an own object was written for: by its label or, without the label, by its owner; undefined if for none. */
 export function exceptionNameOf({
@@ -28,4 +28,10 @@ export function withOwnerLabels<T extends KubeObject>(object: T, profile: string
   };
   if (Object.entries(owners).every(([key, value]) => labels?.[key] === value)) return object;
   return { ...object, metadata: { ...object.metadata, labels: { ...labels, ...owners } } };
+}
+
+/** The object that a profile leaves behind: its labels alone name the profile, and the fence refuses one without them. */
+export function disowned<T extends KubeObject>(object: T, profile: string): T {
+  const ownerReferences = object.metadata.ownerReferences?.filter((each) => !isProfileReference(each)) ?? [];
+  return withOwnerLabels({ ...object, metadata: { ...object.metadata, ownerReferences } }, profile);
 }

@@ -3,7 +3,7 @@ import type { KubeObject } from '../../api/meta.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
 import { isAsWritten } from '../../engines/digests.ts';
 import type { ObjectStep } from '../../engines/object-step.ts';
-import { withOwnerLabels } from '../../policy/ownership.ts';
+import { disowned } from '../../policy/ownership.ts';
 import { isProfileReference } from '../../policy/semantics/normalize.ts';
 import type { EngineObjects } from '../engines/objects.ts';
 
@@ -34,13 +34,9 @@ export function disowningWrites(
   };
   return objects.in(namespace).flatMap((before): OverlayWrite[] => {
     const owner = objects.ownerOf(before);
-    const { ownerReferences = [] } = before.metadata;
-    const others = ownerReferences.filter((each) => !isProfileReference(each));
-    if (owner === undefined || others.length === ownerReferences.length) return [];
+    if (owner === undefined || !before.metadata.ownerReferences?.some(isProfileReference)) return [];
     // An older definition hides fields of it, which a write would remove for good: a rule without its peers means everyone.
     if (!isRetained(owner) || isPlanned(before) || !isAsWritten(before)) return [];
-    const disowned = { ...before, metadata: { ...before.metadata, ownerReferences: others } };
-    // The fence refuses an object without the labels of its profile.
-    return [[objects, { verb: 'update', object: withOwnerLabels(disowned, owner), before }]];
+    return [[objects, { verb: 'update', object: disowned(before, owner), before }]];
   });
 }

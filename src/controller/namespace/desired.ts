@@ -4,8 +4,8 @@ import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../api/netwo
 import { withoutDirections, withRole } from '../../policy/directions.ts';
 import { carriesRules, isolatesAll } from '../../policy/planning/effect.ts';
 import { isTransition, isTransitionalCover } from '../../policy/planning/transition.ts';
-import { exceptionNameOf, withOwnerLabels } from '../../policy/ownership.ts';
-import { isolates, isProfileReference } from '../../policy/semantics/normalize.ts';
+import { disowned, exceptionNameOf, withOwnerLabels } from '../../policy/ownership.ts';
+import { isolates } from '../../policy/semantics/normalize.ts';
 import type { ProfileIntent } from './gather.ts';
 import { asNetworkPolicy, type ExtensionPolicy } from '../../policy/extensions.ts';
 import type { DesiredExtensions } from '../engine-support.ts';
@@ -264,10 +264,4 @@ function isWanted(policy: NetworkPolicy, { added }: ProfileIntent): boolean {
 
 function roleOf({ metadata }: NetworkPolicy): string | undefined {
   return metadata.labels?.[LABEL_ROLE];
-}
-
-/** The policy that a profile leaves behind: its labels alone name the profile, and the fence refuses one without them. */
-function disowned(policy: NetworkPolicy, profile: string): NetworkPolicy {
-  const ownerReferences = policy.metadata.ownerReferences?.filter((each) => !isProfileReference(each)) ?? [];
-  return withOwnerLabels({ ...policy, metadata: { ...policy.metadata, ownerReferences } }, profile);
 }
