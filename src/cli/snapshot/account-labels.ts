@@ -4,7 +4,7 @@ import { ADMISSION_POLICIES, MUTATING_POLICIES } from '../../cluster-state/items
 import { ApiError, isNotFound } from '../../kube/errors.ts';
 import type { Transport } from '../../kube/http/transport.ts';
 import { Resource, type ResourceKind } from '../../kube/resource.ts';
-import { ACCOUNT_NAMES, INSTALL_ACCOUNTS } from '../../policy/admission/accounts.ts';
+import { ACCOUNT_NAMES, notInstalled } from '../../policy/admission/accounts.ts';
 import type { AccountFailure } from '../../policy/facts.ts';
 
 /** Undefined if the policies that label pods are installed, and if that can't be told: then pods count as labelled. */
@@ -17,7 +17,7 @@ export async function accountLabelFailure(transport: Transport): Promise<Account
   const missing = label
     ? `ValidatingAdmissionPolicy ${ACCOUNT_NAMES.guard}`
     : `MutatingAdmissionPolicy ${ACCOUNT_NAMES.label}`;
-  return { reason: 'NotInstalled', message: `${missing} is not installed: ${INSTALL_ACCOUNTS}` };
+  return notInstalled(missing);
 }
 
 async function isInstalled(transport: Transport, kind: ResourceKind, name: string): Promise<boolean> {

@@ -143,12 +143,13 @@ async function readRest(
   const { kinds, forAudit = false, findsEngine = false, operatorNamespace } = options;
   // An audit reads policies as they are, and completion only names.
   const compiles = !forAudit && kinds === undefined;
-  return {
-    knowsRevisions: compiles && (await readRevisions(transport, objects, operatorNamespace, terminal)),
-    engine: findsEngine ? await findEngine(transport) : undefined,
-    accountFailure: compiles ? await accountLabelFailure(transport) : undefined,
-    serverVersion: forAudit ? await serverVersion(transport) : undefined,
-  };
+  const [knowsRevisions, engine, accountFailure, version] = await Promise.all([
+    compiles && readRevisions(transport, objects, operatorNamespace, terminal),
+    findsEngine ? findEngine(transport) : undefined,
+    compiles ? accountLabelFailure(transport) : undefined,
+    forAudit ? serverVersion(transport) : undefined,
+  ]);
+  return { knowsRevisions, engine, accountFailure, serverVersion: version };
 }
 
 /** Looks for the network engine by the traces that the operator goes by. */

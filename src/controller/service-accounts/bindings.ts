@@ -19,9 +19,9 @@ import {
   accountBindingKey,
   coveredBy,
   type GuardBinding,
-  INSTALL_ACCOUNTS,
   isAccountBinding,
   type MutatingBinding,
+  notInstalled,
 } from '../../policy/admission/accounts.ts';
 import { digest } from '../../policy/admission/binding.ts';
 import type { AccountFailure } from '../../policy/facts.ts';
@@ -86,11 +86,7 @@ export class AccountBindings {
     );
     const missing = found.find((each) => each.missing !== undefined)?.missing;
     if (missing === undefined) return { kind: 'installed', id: digest(found) };
-    const failure = {
-      reason: 'NotInstalled',
-      message: `${missing} is not installed: ${INSTALL_ACCOUNTS}`,
-    } as const;
-    return { kind: 'missing', failure };
+    return { kind: 'missing', failure: notInstalled(missing) };
   }
 
   /**

@@ -10,12 +10,16 @@ import type { KubeObject, LabelSelector, StringMap } from '../../api/meta.ts';
 import { GROUP, LABEL_NAMESPACE_NAME, LABEL_SERVICE_ACCOUNT } from '../../api/names.ts';
 import { DIRECTIONS, type NetworkPolicy, type NetworkPolicySpec } from '../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
+import type { AccountFailure } from '../facts.ts';
 import { rulesOf } from '../semantics/normalize.ts';
 import { type BindingSpec, digest, isEnforcing, type ResourceRule } from './binding.ts';
 import { probeRequest } from './probe.ts';
 
-/** How the policies that label pods are installed. */
-export const INSTALL_ACCOUNTS = 'kubectl apply -k config/service-accounts (Kubernetes 1.36 or later)';
+/** @param missing kind and name of a policy of config/service-accounts */
+export function notInstalled(missing: string): AccountFailure {
+  const install = 'kubectl apply -k config/service-accounts (Kubernetes 1.36 or later)';
+  return { reason: 'NotInstalled', message: `${missing} is not installed: ${install}` };
+}
 
 /** The policies of config/service-accounts, and their bindings, by name. There are two probes, one of each kind. */
 export const ACCOUNT_NAMES = {
