@@ -1,4 +1,4 @@
-/** What the policies have in common that open the tunnel of a mesh without sidecars. */
+/** The rule and the pods of the policies that open the tunnel of a mesh without sidecars. */
 import type { LabelSelector } from '../api/meta.ts';
 
 /** The rule of these policies. Those for some pods have a digest behind it. */

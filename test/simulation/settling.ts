@@ -1,5 +1,5 @@
 /**
- * What follows the faults of a round: the cluster has to converge (I8), ends exceptions in time, and then gets no more writes
+ * The time after the faults of a round: the cluster has to converge (I8), ends exceptions in time, and then gets no more writes
  * (I6).
  */
 import type { EngineFacts } from '../../src/policy/extensions.ts';

@@ -40,7 +40,7 @@ const EFFECTS: Readonly<Record<string, 'allow' | 'deny' | 'pass'>> = {
   Pass: 'pass',
 };
 
-/** What a rule demands of connections beside ends, protocol and ports. */
+/** The demands of a rule beside ends, protocol and ports. */
 function demandsOf({ http, ipVersion }: Raw): Pick<EngineRule, 'within'> {
   const parts = [
     ...(http === undefined ? [] : ['requests (http)']),

@@ -205,7 +205,7 @@ function portsOf(rule: Raw): EngineRule['ports'] {
 /** Fields of `toPorts` that limit what passes on its ports: to names in TLS, and to what a listener of Envoy lets through. */
 const PORT_LIMITS = ['serverNames', 'listener'];
 
-/** What a rule demands of connections beside peers and ports, if anything: requests of some form, or authentication. */
+/** The demands of a rule beside peers and ports: requests of some form, or authentication. */
 function demandsOf(rule: Raw): Pick<EngineRule, 'within'> {
   const requests = listOf(rule['toPorts'])
     .map(recordOf)

@@ -1,4 +1,4 @@
-/** What decides about the flows of each namespace: its state now, and the states that it has had in this round. */
+/** The states of each namespace that decide about its flows: the present one, and those that it has had in this round. */
 import type { NetworkPolicy } from '../../../../src/api/network-policy.ts';
 import type { EngineSetting } from '../../../../src/engines/engine.ts';
 import { LABEL_PROFILE } from '../../../../src/api/names.ts';
