@@ -14,7 +14,7 @@ import { ApiError, isCollectionMissing, isForbidden, isNotFound } from '../../ku
 import type { Transport } from '../../kube/http/transport.ts';
 import { preconditionsOf } from '../../kube/preconditions.ts';
 import { Resource, type ResourceKind } from '../../kube/resource.ts';
-import { Reflector } from '../../kube/watch/reflector.ts';
+import { type ListInfo, Reflector } from '../../kube/watch/reflector.ts';
 import { type Item, Store } from '../../kube/watch/store.ts';
 import type { MissingReason } from '../../policy/extensions.ts';
 import { isOwnReference } from '../../policy/semantics/normalize.ts';
@@ -108,6 +108,10 @@ export class EngineObjects {
   #lists = 0;
   /** Why the kind can't be read. */
   #missing: ObjectsState | undefined;
+  /** True if the last list was allowed. */
+  #mayList = false;
+  /** False if the last watch was refused: a list alone is outdated soon, so it makes no kind available. */
+  #mayWatch = true;
   /** Why the last write was taken back. */
   #tooOld: ObjectsState = UNKNOWN;
   #schemaTooOldUntil = 0;
@@ -148,7 +152,8 @@ export class EngineObjects {
         onWatchError(kind.kind.plural, error, retryInMs);
         this.#failed(error);
       },
-      onList: () => this.#listed(),
+      onList: ({ how }) => this.#listed(how),
+      onOpen: () => this.#opened(),
     });
     this.#running = reflector.run(this.#stopping.signal);
   }
@@ -260,12 +265,12 @@ export class EngineObjects {
   }
 
   #failed(error: unknown): void {
-    const { component, kind, isOnlyRead } = this.#kind;
+    const { kind } = this.#kind;
     const before = JSON.stringify([this.#missing, this.failure]);
     if (isForbidden(error)) {
-      const verb = isOnlyRead === true ? 'read' : 'write';
-      const message = `the operator may not ${verb} ${kind.plural}: kubectl apply -k ${component}`;
-      this.#missing = { kind: 'missing', reason: 'NotInstalled', message };
+      if (error.method === 'WATCH') this.#mayWatch = false;
+      else this.#mayList = false;
+      this.#missing = this.#withoutPermission();
     } else if (isCollectionMissing(error)) {
       const message = `the API server does not serve ${kind.plural}.${kind.group}/${kind.version}`;
       this.#missing = { kind: 'missing', reason: 'Unsupported', message };
@@ -273,15 +278,33 @@ export class EngineObjects {
     if (JSON.stringify([this.#missing, this.failure]) !== before) this.#listener.onState();
   }
 
+  #withoutPermission(): ObjectsState {
+    const { component, kind, isOnlyRead } = this.#kind;
+    const needed = isOnlyRead === true ? 'read' : 'write';
+    const verb = this.#mayList ? 'watch' : needed;
+    const message = `the operator may not ${verb} ${kind.plural}: kubectl apply -k ${component}`;
+    return { kind: 'missing', reason: 'NotInstalled', message };
+  }
+
   /** The API server ends the watches of a kind whose CRD changes: after a list, its schema may be another. */
-  #listed(): void {
-    const isNew = this.state.kind !== 'available';
+  #listed(how: ListInfo['how']): void {
+    const before = JSON.stringify(this.state);
     this.#lists += 1;
     this.#isSynced = true;
-    this.#missing = undefined;
+    this.#mayList = true;
+    if (how === 'streamed') this.#mayWatch = true;
+    this.#missing = this.#mayWatch ? undefined : this.#withoutPermission();
     this.#schemaTooOldUntil = 0;
     this.failure = undefined;
-    if (isNew) this.#listener.onState();
+    if (JSON.stringify(this.state) !== before) this.#listener.onState();
+  }
+
+  #opened(): void {
+    if (this.#mayWatch) return;
+    this.#mayWatch = true;
+    if (!this.#mayList) return;
+    this.#missing = undefined;
+    this.#listener.onState();
   }
 
   /** The object that a plan has observed, as an earlier step of the same plan left it. */

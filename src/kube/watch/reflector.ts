@@ -51,6 +51,8 @@ export interface ReflectorOptions<T extends Item> {
   readonly onError?: (error: unknown, retryInMs: number) => void;
   /** Called after each list that was delivered to the sink. */
   readonly onList?: (list: ListInfo) => void;
+  /** Called when the server begins to answer a watch. */
+  readonly onOpen?: () => void;
 }
 
 export interface ListInfo {
@@ -242,6 +244,7 @@ export class Reflector<T extends Item> {
     const onOpen = () => {
       this.#contact();
       this.#openedAt = this.#lastContact;
+      this.#options.onOpen?.();
     };
     const watch = { path, query: full, signal, stallMs, onOpen, readObject };
     for await (const events of transport.watch(watch)) {

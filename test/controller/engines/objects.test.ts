@@ -49,9 +49,10 @@ describe('objects of a network engine', () => {
     kind: typeof NETWORK_POLICY,
     onDrift: (namespace: string) => void,
     transport: Transport = new Link('operator', network),
+    onState: () => void = () => {},
   ) =>
     new EngineObjects(
-      { kind, component: '', since: '' },
+      { kind, component: 'config/x', since: '' },
       {
         transport,
         clusterState,
@@ -61,7 +62,7 @@ describe('objects of a network engine', () => {
         onWrite: () => {},
         onWatchError: () => {},
       },
-      { onState: () => {}, onDrift },
+      { onState, onDrift },
     );
 
   before(() => {
@@ -125,6 +126,43 @@ describe('objects of a network engine', () => {
       assert.equal(await outcome({ verb: 'create', object: object('created') }), 'AlreadyExists');
     }
     assert.equal(await outcome({ verb: 'delete', before: found('created') ?? object('') }), 'written');
+    await objects.stop();
+  });
+
+  it('are missing for want of the verb watch as long as they can be listed and not watched', async () => {
+    const link = new Link('operator', network);
+    const forbidden = (method: string, path: string) =>
+      new ApiError({ method, path, status: 403, reason: 'Forbidden', message: 'no' });
+    const refused = new Set<string>();
+    const limited: Transport = {
+      request: (request) =>
+        refused.has('list') ? Promise.reject(forbidden('GET', request.path)) : link.request(request),
+      async *watch(request) {
+        if (refused.has('watch')) throw forbidden('WATCH', request.path);
+        yield* link.watch(request);
+      },
+      close: () => link.close(),
+    };
+    const states: string[] = [];
+    const objects: EngineObjects = watched(
+      NETWORK_POLICY,
+      () => {},
+      limited,
+      () => {
+        const { state } = objects;
+        states.push(state.kind === 'missing' ? state.message : state.kind);
+      },
+    );
+    await scheduler.advance(MINUTE);
+    refused.add('watch').add('list');
+    link.cut(/networkpolicies/);
+    await scheduler.advance(5 * MINUTE);
+    refused.delete('list');
+    await scheduler.advance(5 * MINUTE);
+    refused.clear();
+    await scheduler.advance(MINUTE);
+    const lack = (verb: string) => `the operator may not ${verb} networkpolicies: kubectl apply -k config/x`;
+    assert.deepEqual(states, ['available', lack('watch'), lack('write'), lack('watch'), 'available']);
     await objects.stop();
   });
 
