@@ -66,6 +66,23 @@ app.kubernetes.io/component: controller
 {{- if and (hasKey .Values.config "audit") (not .Values.audit.enabled) -}}
 {{- fail "config.audit needs the permissions of audit.enabled: set it to true, or leave config.audit out" -}}
 {{- end -}}
+{{- $variables := list -}}
+{{- range .Values.env -}}
+{{- $variables = append $variables .name -}}
+{{- end -}}
+{{- if not (or .Values.engines.detect (hasKey .Values.config "engine") (has "SEGMENTATION_ENGINE" $variables)) -}}
+{{- range $value, $engine := dict "cilium" "Cilium" "calico" "Calico" "gke" "GKE" -}}
+{{- if get $.Values.engines $value -}}
+{{- fail (printf "engines.%s has no effect without an engine: set engines.detect to true, which finds it, or config.engine to %s" $value $engine) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.engines.istioPolicies (not (or .Values.engines.istio (hasKey .Values.config "mesh") (has "SEGMENTATION_MESH" $variables))) -}}
+{{- fail "engines.istioPolicies has no effect without a mesh: set engines.istio to true" -}}
+{{- end -}}
+{{- if and .Values.engines.calicoGuard .Values.engines.clusterNetworkPolicy (not (hasKey .Values.config "guard")) -}}
+{{- fail "engines.calicoGuard and engines.clusterNetworkPolicy are both true, and guards are of one kind: leave one of them out or, while guards of the other kind are still to be removed, set config.guard.kind" -}}
+{{- end -}}
 {{- $config := deepCopy .Values.config -}}
 {{- if and .Values.audit.enabled (not (hasKey $config "audit")) -}}
 {{- $_ := set $config "audit" (dict "enabled" true) -}}

@@ -76,17 +76,22 @@ function plain(value: unknown): unknown {
   );
 }
 
-/** Optional components: the value of the chart, the folder, and how many objects it has. */
-const COMPONENTS: readonly (readonly [value: string, directory: string, objects: number])[] = [
+/** Optional components: the value of the chart, the folder, how many objects it has, and the setting that it needs. */
+const COMPONENTS: readonly (readonly [
+  value: string,
+  directory: string,
+  objects: number,
+  setting?: string,
+])[] = [
   ['serviceAccounts.enabled', 'config/service-accounts', 6],
   ['podSecurity.enabled', 'config/pod-security', 4],
   ['workloads.enabled', 'config/workloads', 7],
   ['rollout.enabled', 'config/rollout', 4],
   ['exceptions.enabled', 'config/exceptions', 11],
-  ['engines.cilium', 'config/engines/cilium', 4],
-  ['engines.istioPolicies', 'config/engines/istio-policies', 4],
-  ['engines.calico', 'config/engines/calico', 4],
-  ['engines.gke', 'config/engines/gke', 4],
+  ['engines.cilium', 'config/engines/cilium', 4, 'config.engine=Cilium'],
+  ['engines.istioPolicies', 'config/engines/istio-policies', 4, 'config.mesh=Istio'],
+  ['engines.calico', 'config/engines/calico', 4, 'config.engine=Calico'],
+  ['engines.gke', 'config/engines/gke', 4, 'config.engine=GKE'],
 ];
 
 const VARIANTS: readonly (readonly [what: string, directory: string, values: readonly string[]])[] = [
@@ -226,14 +231,15 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     }
   });
 
-  for (const [value, directory, objects] of COMPONENTS) {
+  for (const [value, directory, objects, setting] of COMPONENTS) {
     it(`has the ${objects} objects of ${directory} with ${value}`, async () => {
       const { kubectl } = await locateBinaries();
       const folder = join(root, directory);
       const expected = documents(execFileSync(kubectl, ['kustomize', folder], { encoding: 'utf8' }));
       assert.equal(expected.length, objects);
-      const actual = await template('--set', `${value}=true`);
-      assert.equal(actual.length, (await template()).length + expected.length);
+      const set = setting === undefined ? [] : ['--set', setting];
+      const actual = await template('--set', `${value}=true`, ...set);
+      assert.equal(actual.length, (await template(...set)).length + expected.length);
       for (const manifest of expected)
         assert.deepEqual(plain(byTitle(actual).get(title(manifest))), plain(manifest), title(manifest));
     });
@@ -356,6 +362,23 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
       };
       const { guard } = parse(map.data['operator.yaml'] ?? '') as { readonly guard?: unknown };
       assert.deepEqual(guard, { kind });
+    });
+  }
+
+  for (const [values, message, ...right] of [
+    ['engines.cilium=true', /engines\.cilium .* config\.engine to Cilium/, 'engines.detect=true'],
+    ['engines.calico=true', /engines\.calico .* config\.engine to Calico/, 'config.engine=None'],
+    ['engines.gke=true', /engines\.gke .* config\.engine to GKE/, 'env[0].name=SEGMENTATION_ENGINE'],
+    ['engines.istioPolicies=true', /engines\.istioPolicies .* set engines\.istio/, 'engines.istio=true'],
+    [
+      'engines.calicoGuard=true,engines.clusterNetworkPolicy=true',
+      /guards are of one kind: leave one of them out .* config\.guard\.kind/,
+      'config.guard.kind=ClusterNetworkPolicy',
+    ],
+  ] as const) {
+    it(`refuses ${values} alone, and says what to write`, async () => {
+      await assert.rejects(template('--set', values), message);
+      for (const each of right) await template('--set', `${values},${each}`);
     });
   }
 
