@@ -81,8 +81,10 @@ interface ObjectItem extends Item {
   readonly changedBy?: readonly string[];
 }
 
-/** Milliseconds until an object is written again whose schema was too old, if no list comes before. */
-const SCHEMA_INTERVAL_MS = 10 * 60_000;
+/** Milliseconds until writes are tried again that the definition of the kind does not allow, if no list comes before. */
+const DEFINITION_INTERVAL_MS = 10 * 60_000;
+/** Writes that the API server does not serve, after which the definition is to blame, and not its deletion a moment ago. */
+const UNSERVED_WRITES = 2;
 
 /** The API server stored an object in another form than it was sent. */
 export class SchemaTooOldError extends Error {
@@ -112,9 +114,11 @@ export class EngineObjects {
   #mayList = false;
   /** False if the last watch was refused: a list alone is outdated soon, so it makes no kind available. */
   #mayWatch = true;
-  /** Why the last write was taken back. */
-  #tooOld: ObjectsState = UNKNOWN;
-  #schemaTooOldUntil = 0;
+  /** Why the definition of the kind does not allow the operator's writes, and until when that is taken for true. */
+  #unwritable: ObjectsState = UNKNOWN;
+  #unwritableUntil = 0;
+  /** Writes since the last list that the API server does not serve. */
+  #unservedWrites = 0;
   /** Why the first list has failed, for another reason than `missing`. */
   failure: string | undefined;
 
@@ -130,7 +134,7 @@ export class EngineObjects {
         this.#drifted.delete(keyOf(old.object));
       }
       const { namespace = '' } = (next ?? old)?.object.metadata ?? {};
-      if (origin === 'own' || !this.#isSynced) return;
+      if (origin === 'own' || !this.#isSynced || !this.#isInScope(namespace)) return;
       if (isSameButStatus(old, next)) {
         listener.onStatus?.(namespace);
         return;
@@ -166,7 +170,7 @@ export class EngineObjects {
   /** `missing` also for some minutes after a write that the schema did not take. The same object as long as nothing changes. */
   get state(): ObjectsState {
     if (this.#missing !== undefined) return this.#missing;
-    if (this.#options.clock.monotonic() < this.#schemaTooOldUntil) return this.#tooOld;
+    if (this.#options.clock.monotonic() < this.#unwritableUntil) return this.#unwritable;
     return this.#isSynced ? AVAILABLE : UNKNOWN;
   }
 
@@ -177,7 +181,8 @@ export class EngineObjects {
 
   /** All objects; of a foreign one only the part that is kept. */
   *all(): Generator<KubeObject, void, undefined> {
-    for (const { object } of this.#store.values()) yield object;
+    for (const { object } of this.#store.values())
+      if (this.#isInScope(object.metadata.namespace)) yield object;
   }
 
   /** The profile that owns an observed object; undefined for a foreign one, and for one whose profile is gone. */
@@ -212,14 +217,16 @@ export class EngineObjects {
         () => this.#readLive(cached, signal),
       );
     } catch (error) {
+      if (isCollectionMissing(error) && this.#lists === lists) this.#noteUnserved();
       if (!(error instanceof SchemaTooOldError)) throw error;
       // A list that came meanwhile may have another schema than the one that the write has met.
       if (this.#lists !== lists) throw this.#outdated(step.verb === 'delete' ? step.before : step.object);
-      this.#recordTooOld(error);
+      this.#recordUnwritable('SchemaTooOld', error.message);
       throw error;
     }
     // The event of the write may have come before its answer.
     this.#drifted.delete(keyOf(object));
+    this.#unservedWrites = 0;
     this.#options.onWrite(step.verb, object, reverted);
   }
 
@@ -294,7 +301,8 @@ export class EngineObjects {
     this.#mayList = true;
     if (how === 'streamed') this.#mayWatch = true;
     this.#missing = this.#mayWatch ? undefined : this.#withoutPermission();
-    this.#schemaTooOldUntil = 0;
+    this.#unwritableUntil = 0;
+    this.#unservedWrites = 0;
     this.failure = undefined;
     if (JSON.stringify(this.state) !== before) this.#listener.onState();
   }
@@ -381,12 +389,32 @@ export class EngineObjects {
     return new SchemaTooOldError(differenceText(difference, { plural: kind.plural, since }));
   }
 
-  #recordTooOld({ message }: SchemaTooOldError): void {
+  /** A kind whose CRD has another scope is listed at the same path, and written at others. */
+  #noteUnserved(): void {
+    const { plural, group, version, namespaced } = this.#kind.kind;
+    this.#unservedWrites += 1;
+    if (this.#unservedWrites < UNSERVED_WRITES) return;
+    const [where, other, own] = namespaced
+      ? ['in a namespace', 'Cluster', 'Namespaced']
+      : ['in the cluster', 'Namespaced', 'Cluster'];
+    this.#recordUnwritable(
+      'Unsupported',
+      `the API server lists ${plural}.${group}/${version}, and serves no writes of it ${where}: ` +
+        `its CRD is being deleted, or has the scope ${other} instead of ${own}`,
+    );
+  }
+
+  #recordUnwritable(reason: MissingReason, message: string): void {
     const { clock } = this.#options;
-    this.#tooOld = { kind: 'missing', reason: 'SchemaTooOld', message };
-    this.#schemaTooOldUntil = clock.monotonic() + SCHEMA_INTERVAL_MS;
-    clock.schedule(SCHEMA_INTERVAL_MS, this.#listener.onState);
+    this.#unwritable = { kind: 'missing', reason, message };
+    this.#unwritableUntil = clock.monotonic() + DEFINITION_INTERVAL_MS;
+    clock.schedule(DEFINITION_INTERVAL_MS, this.#listener.onState);
     this.#listener.onState();
+  }
+
+  /** False for an object of a definition with another scope, which the operator can't have written. */
+  #isInScope(namespace = ''): boolean {
+    return (namespace !== '') === this.#kind.kind.namespaced;
   }
 }
 

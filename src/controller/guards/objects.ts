@@ -69,7 +69,11 @@ export class GuardObjects {
     const state = this.#watched?.objects.state ?? UNKNOWN;
     if (this.#isServed && !(state.kind === 'missing' && state.reason === 'Unsupported'))
       return state.kind === 'available' ? this.#required : state;
-    const message = `the API server does not serve ${plural}.${group}: install its CRD, and a network engine that enforces it`;
+    const cause =
+      this.#isServed && state.kind === 'missing'
+        ? state.message
+        : `the API server does not serve ${plural}.${group}`;
+    const message = `${cause}: install its CRD, and a network engine that enforces it`;
     return { kind: 'missing', reason: 'Unsupported', message };
   }
 

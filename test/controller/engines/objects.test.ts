@@ -15,6 +15,7 @@ import { withDigests } from '../../../src/engines/digests.ts';
 import { ApiError, isConflict } from '../../../src/kube/errors.ts';
 import type { Request, Transport } from '../../../src/kube/http/transport.ts';
 import type { ObjectStep } from '../../../src/engines/object-step.ts';
+import { flush } from '../../support/clocks/virtual-clock.ts';
 import { dice } from '../../faults/model.ts';
 import { profile } from '../../policy/fixture.ts';
 import { Link } from '../../simulation/faults/link.ts';
@@ -43,7 +44,7 @@ describe('objects of a network engine', () => {
     onHandled: () => {},
     onNote: () => {},
   });
-  const handle = (method: 'POST' | 'PATCH', path: string, body: object) =>
+  const handle = (method: 'POST' | 'PATCH' | 'DELETE', path: string, body: object) =>
     server.handle({ method, path, body }, 'user').status;
   const watched = (
     kind: typeof NETWORK_POLICY,
@@ -164,6 +165,68 @@ describe('objects of a network engine', () => {
     const lack = (verb: string) => `the operator may not ${verb} networkpolicies: kubectl apply -k config/x`;
     assert.deepEqual(states, ['available', lack('watch'), lack('write'), lack('watch'), 'available']);
     await objects.stop();
+  });
+
+  it('are missing, and none is known, while the API server serves the kind with another scope', async () => {
+    const link = new Link('operator', network);
+    const ofCluster = '/apis/networking.k8s.io/v1/networkpolicies';
+    const labels = { [LABEL_MANAGED_BY]: MANAGER, [LABEL_PROFILE]: 'segmented' };
+    const type = { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy' };
+    const uid = 'uid-of-cluster';
+    const misplaced = { metadata: { name: 'misplaced', labels, uid, resourceVersion: '7' } };
+    let isOfCluster = true;
+    const { promise: replaced, resolve: replace } = Promise.withResolvers<void>();
+    const other: Transport = {
+      request: <T>(request: Request) => {
+        if (!isOfCluster) return link.request<T>(request);
+        const { method, path } = request;
+        if (path === ofCluster)
+          return Promise.resolve({ metadata: { resourceVersion: '7' }, items: [misplaced] } as T);
+        return Promise.reject(
+          new ApiError({ method, path, status: 404, reason: 'NotFound', message: 'page not found' }),
+        );
+      },
+      async *watch(request) {
+        if (!isOfCluster) return yield* link.watch(request);
+        const { path, query = {} } = request;
+        if (query['sendInitialEvents'] === true)
+          throw new ApiError({ method: 'WATCH', path, status: 400, reason: 'BadRequest', message: 'no' });
+        request.onOpen?.();
+        await replaced;
+      },
+      close: () => link.close(),
+    };
+    const drifted: string[] = [];
+    const objects = watched(NETWORK_POLICY, (namespace) => drifted.push(namespace), other);
+    await flush();
+    assert.equal(objects.state.kind, 'available');
+    assert.deepEqual([...objects.all()], []);
+    const metadata = { name: 'scoped', namespace: 'shop', labels };
+    const object = { ...type, metadata, spec: { podSelector: {}, policyTypes: ['Ingress'] } };
+    const outcome = async () => {
+      const written = objects.write({ verb: 'create', object }, new AbortController().signal).then(
+        () => 'written',
+        (error: unknown) => (error instanceof ApiError ? error.reason : error),
+      );
+      await scheduler.advance(1000);
+      return written;
+    };
+    for (let attempt = 0; attempt < 2; attempt++) assert.equal(await outcome(), 'NotFound');
+    assert.deepEqual(objects.state, {
+      kind: 'missing',
+      reason: 'Unsupported',
+      message:
+        'the API server lists networkpolicies.networking.k8s.io/v1, and serves no writes of it in a namespace: its CRD is ' +
+        'being deleted, or has the scope Cluster instead of Namespaced',
+    });
+    assert.deepEqual(drifted, []);
+    isOfCluster = false;
+    replace();
+    await scheduler.advance(MINUTE);
+    assert.equal(objects.state.kind, 'available');
+    assert.equal(await outcome(), 'written');
+    await objects.stop();
+    assert.equal(handle('DELETE', `${POLICIES}/scoped`, {}), 200);
   });
 
   it('stay foreign once the owner of an object that is not written yet was asked for', async () => {

@@ -64,6 +64,11 @@ export interface Schema {
   type?: string;
 }
 
+interface CRDSpec {
+  scope: string;
+  versions: CRDVersion[];
+}
+
 export interface CRDVersion {
   name: string;
   served: boolean;
@@ -102,6 +107,19 @@ export class CiliumCRD {
     };
     edit(definition.spec.versions);
     await this.#plane.kubectlRun(['replace', '-f', '-'], { stdin: JSON.stringify(definition) });
+  }
+
+  /** Deletes it with all of its objects, and creates it in a changed form: its scope can't be changed in place. */
+  async replace(edit: (spec: CRDSpec) => void): Promise<void> {
+    const { kind, apiVersion, metadata, spec } = JSON.parse(
+      await this.#plane.kubectlRun(['get', 'crd', CRD, '-o', 'json']),
+    ) as KubeObject & { readonly spec: CRDSpec };
+    const { name, annotations = {} } = metadata;
+    edit(spec);
+    await this.delete();
+    const stdin = JSON.stringify({ apiVersion, kind, metadata: { name, annotations }, spec });
+    await this.#plane.kubectlRun(['create', '-f', '-'], { stdin });
+    await crdEstablished((args) => this.#plane.kubectlRun(args), CRD);
   }
 
   async delete(): Promise<void> {

@@ -12,7 +12,7 @@ import { auditedRequests, isRefused } from '../../support/audit.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
 import { installOperator, type Operator, Operators } from '../../support/operator.ts';
 import { bind, exception, inSeconds, install, REQUESTER, uninstall, User } from '../exceptions/scene.ts';
-import { CILIUM, CiliumCRD, CiliumPolicies, DETECT } from './cilium-objects.ts';
+import { CILIUM, CiliumCRD, CiliumPolicies, type CiliumPolicy, DETECT } from './cilium-objects.ts';
 
 const COMPONENTS = [DETECT, CILIUM];
 const SOON = 60_000;
@@ -314,6 +314,40 @@ const SOON = 60_000;
     } finally {
       await kubectl('delete', '-f', sample);
     }
+  });
+
+  it('says that the kind came back with another scope or version, and writes it once it is right', async () => {
+    const before = await names();
+    const isUnsupported = (pattern: RegExp) =>
+      eventually(async () => {
+        const { status, reason, message } = await unresolved();
+        assert.deepEqual([status, reason], ['False', 'Unsupported']);
+        assert.match(message, pattern);
+      }, SOON);
+    await crd.replace((spec) => (spec.scope = 'Cluster'));
+    const { labels = {} } = (await box.policy(shop, `${profile}.egress`)).metadata;
+    const ofCluster = '/apis/cilium.io/v2/ciliumnetworkpolicies';
+    const misplaced = {
+      apiVersion: 'cilium.io/v2',
+      kind: 'CiliumNetworkPolicy',
+      metadata: { name: `${profile}.egress`, labels },
+      spec: { endpointSelector: {}, egress: [{ toEntities: ['world'] }] },
+    };
+    await plane.admin.send('POST', ofCluster, misplaced);
+    await isUnsupported(
+      /serves no writes of it in a namespace: .* has the scope Cluster instead of Namespaced/,
+    );
+    const { spec } = (await plane.admin.send('GET', `${ofCluster}/${profile}.egress`)) as CiliumPolicy;
+    assert.deepEqual(spec, misplaced.spec);
+    await crd.replace((crdSpec) => {
+      crdSpec.scope = 'Namespaced';
+      for (const version of crdSpec.versions) version.name = 'v3';
+    });
+    await isUnsupported(/does not serve ciliumnetworkpolicies\.cilium\.io\/v2/);
+    await crd.delete();
+    await crd.apply();
+    await namesAre(...before);
+    await box.ready(profile, SOON);
   });
 
   it('removes extensions that no profile asks for, after the policies', async () => {
