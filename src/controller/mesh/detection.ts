@@ -21,6 +21,8 @@ export interface MeshDetectionOptions extends Omit<MeshOverlayOptions, 'facts'> 
   readonly onVerdict: (verdict: MeshVerdict) => void;
 }
 
+type OverlayCondition = Omit<CapabilityReport['condition'], 'type'>;
+
 /** The mesh is looked at again after this time, in milliseconds. */
 const INTERVAL_MS = 60_000;
 /** The interval while the evidence is unclear. */
@@ -102,18 +104,21 @@ export class MeshDetection implements Capability, MeshSupport {
     if (!dependsOnMesh(profile) || this.#verdict === undefined) return undefined;
     if (!asksForOverlay(profile.spec.mesh))
       return { condition: { type: 'MeshReady', ...this.#verdict }, isInformation: true, isStalled: false };
+    const { status, reason, message } = this.#overlayReport(profile, this.#verdict);
+    return { condition: { type: 'MeshReady', status, reason, message }, isStalled: status === 'False' };
+  }
+
+  /** A mesh that is not there comes first: what else is to be done, as for peers out of the mesh, may be in vain without it. */
+  #overlayReport(profile: SegmentationProfile, verdict: MeshVerdict): OverlayCondition {
     const { missing } = this.#overlay;
-    const verdict =
-      missing !== undefined
-        ? { status: 'False' as const, ...missing }
-        : this.#facts?.kind === 'available'
-          ? this.#overlay.reports.of(profile)
-          : { ...this.#verdict, status: 'False' as const };
-    const { status, reason, message } = verdict;
-    return {
-      condition: { type: 'MeshReady', status, reason, message: `${message} (${this.#verdict.message})` },
-      isStalled: status === 'False',
-    };
+    if (missing === undefined && this.#facts?.kind !== 'available') return { ...verdict, status: 'False' };
+    const { status, reason, message } =
+      missing === undefined
+        ? this.#overlay.reports.of(profile)
+        : { status: 'False' as const, reason: missing.reason, message: missing.message };
+    return verdict.status === 'False'
+      ? { ...verdict, message: `${verdict.message} (${message})` }
+      : { status, reason, message: `${message} (${verdict.message})` };
   }
 
   isReleased(profile: SegmentationProfile): boolean {

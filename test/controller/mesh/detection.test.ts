@@ -1,9 +1,12 @@
 /** When the report of a service mesh is complete, against the model of the API server in virtual time. */
 import assert from 'node:assert/strict';
+import { LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, MANAGER } from '../../../src/api/names.ts';
+import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import type { SegmentationProfile } from '../../../src/api/profile.ts';
-import { projectProfile } from '../../../src/cluster-state/items.ts';
+import { projectNamespace, projectProfile } from '../../../src/cluster-state/items.ts';
 import type { RevisionIn } from '../../../src/cluster-state/in-force.ts';
 import { MeshDetection } from '../../../src/controller/mesh/index.ts';
+import { injectorOfRevision, MESH_CONFIG } from '../../engines/istio/fixture.ts';
 import { profile } from '../../policy/fixture.ts';
 import { MINUTE, World } from './world.ts';
 
@@ -44,4 +47,80 @@ describe('mesh detection that finds no mesh', () => {
       await scheduler.advance(MINUTE);
       assert.equal(mesh.isJudged(ASKING), true);
     }));
+});
+
+describe('mesh detection whose mesh goes', () => {
+  const INJECTORS = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations';
+
+  function placeTraces(world: World): void {
+    world.create('/api/v1/namespaces', { metadata: { name: 'istio-system' } });
+    world.create(INJECTORS, injectorOfRevision());
+    world.create('/api/v1/namespaces/istio-system/configmaps', {
+      metadata: { name: 'istio' },
+      data: { mesh: MESH_CONFIG },
+    });
+    world.create('/apis/discovery.k8s.io/v1/namespaces/istio-system/endpointslices', {
+      metadata: { name: 'istiod', labels: { 'kubernetes.io/service-name': 'istiod' } },
+      addressType: 'IPv4',
+      endpoints: [{ addresses: ['192.0.2.1'] }],
+      ports: [],
+    });
+  }
+
+  it('says so first, and then what would be if the mesh were there', async () => {
+    const world = new World();
+    placeTraces(world);
+    const strict = profile({ namespaceSelector: {}, mesh: { authorization: 'Disabled', mtls: 'Strict' } });
+    const metadata = { ...strict.metadata, resourceVersion: '1' };
+    world.clusterState.profiles.upsert(projectProfile({ ...strict, metadata }));
+    const mesh = new MeshDetection({ ...world.options, onVerdict: () => {} });
+    mesh.lead(
+      () => {},
+      () => {},
+    );
+    await world.scheduler.advance(MINUTE);
+    const { name } = strict.metadata;
+    const owned = { namespace: 'shop', labels: { [LABEL_MANAGED_BY]: MANAGER, [LABEL_PROFILE]: name } };
+    const deny: NetworkPolicy = {
+      metadata: {
+        ...owned,
+        name: `${name}.default-deny`,
+        labels: { ...owned.labels, [LABEL_ROLE]: 'default-deny' },
+      },
+      spec: { podSelector: {}, policyTypes: ['Ingress'] },
+    };
+    const office: NetworkPolicy = {
+      metadata: { ...owned, name: `${name}.ingress` },
+      spec: {
+        podSelector: {},
+        policyTypes: ['Ingress'],
+        ingress: [{ from: [{ ipBlock: { cidr: '192.0.2.0/24' } }] }],
+      },
+    };
+    const desired = {
+      policies: [deny, office],
+      profiles: [strict],
+      kept: new Set<string>(),
+      excepting: new Set<string>(),
+    };
+    const labels = { 'istio-injection': 'enabled' };
+    const metadataOfShop = { name: 'shop', uid: 'uid-shop', resourceVersion: '2', labels };
+    const shop = projectNamespace({ metadata: metadataOfShop });
+    world.clusterState.namespaces.upsert(shop);
+    const plan = () => mesh.plan(shop, () => desired);
+    plan();
+    await world.scheduler.advance(MINUTE);
+    plan();
+    assert.equal(mesh.report(strict)?.condition.reason, 'PeersOutOfMesh');
+    world.delete(`${INJECTORS}/${injectorOfRevision().metadata.name}`);
+    await world.scheduler.advance(2 * MINUTE);
+    plan();
+    const { status, reason, message } = mesh.report(strict)?.condition ?? {};
+    assert.deepEqual([status, reason], ['False', 'MeshNotFound']);
+    assert.match(
+      message ?? '',
+      /^the operator's configuration says Istio, but there is no .* \(mtls: Strict would cut, .*\)$/,
+    );
+    await world.during(mesh.stop());
+  });
 });

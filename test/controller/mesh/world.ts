@@ -70,7 +70,15 @@ export class World {
     return this.#send('GET', path).body as object;
   }
 
-  #send(method: 'GET' | 'POST' | 'PATCH', path: string, body?: object): { status: number; body?: unknown } {
+  delete(path: string): void {
+    this.#send('DELETE', path);
+  }
+
+  #send(
+    method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
+    path: string,
+    body?: object,
+  ): { status: number; body?: unknown } {
     return this.#server.handle({ method, path, ...(body && { body }) }, 'user');
   }
 
