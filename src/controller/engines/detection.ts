@@ -6,7 +6,7 @@
 import type { SegmentationProfile } from '../../api/profile.ts';
 import type { ProfileItem } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
-import { dependentPeers } from '../../engines/dependent-peers.ts';
+import { type DependentPeer, dependentPeers } from '../../engines/dependent-peers.ts';
 import { detect, type EngineVerdict } from '../../engines/detection/detect.ts';
 import { gatherEvidence } from '../../engines/detection/gather.ts';
 import type { EngineSignature } from '../../engines/detection/signature.ts';
@@ -77,12 +77,12 @@ export class EngineDetection implements Capability {
 
   /** Only profiles whose peers depend on the engine, or whose policies it can stage, have the condition. */
   report(profile: SegmentationProfile): CapabilityReport | undefined {
-    const peers = dependentPeers(profile);
+    const peers = this.#peersOf(profile);
     const staging = this.#stagingOf(profile);
     if ((peers.length === 0 && staging === undefined) || this.#verdict === undefined) return undefined;
-    const { status, reason, message } = peers.length > 0 ? this.#judgement(this.#verdict) : this.#verdict;
+    const { status, reason, message } = this.#judgement(this.#verdict, peers);
     const failed = staging?.kind === 'failed' ? staging : undefined;
-    const dependent = `${listText(peers)} ${peers.length === 1 ? 'depends' : 'depend'} on it`;
+    const dependent = `${listText(peers.map(({ name }) => name))} ${peers.length === 1 ? 'depends' : 'depend'} on it`;
     const text = [
       peers.length > 0 ? `${message} (${dependent})` : message,
       ...(staging === undefined || staging.kind === 'unknown' ? [] : [staging.message]),
@@ -107,20 +107,29 @@ export class EngineDetection implements Capability {
     return !this.engine.hasStaged(metadata.name);
   }
 
-  /** The verdict and, if the engine's own policies can't be written, why. */
+  /** An engine that does not know accounts leaves them to labels. */
+  #peersOf(profile: SegmentationProfile): readonly DependentPeer[] {
+    return dependentPeers(profile).filter(
+      ({ kind }) => kind !== 'serviceAccount' || this.engine.carries(kind),
+    );
+  }
+
+  /** The verdict and, if the engine's own policies are needed for the peers, and can't be written, why. */
   #judgement(
     verdict: EngineVerdict,
+    peers: readonly DependentPeer[],
   ): Pick<EngineVerdict, 'status' | 'message'> & { readonly reason: string } {
     const facts = this.engine.facts();
-    if (facts?.kind !== 'missing') return verdict;
+    if (facts?.kind !== 'missing' || !peers.some(({ kind }) => facts.carries.has(kind))) return verdict;
     const { reason } = isContradicted(verdict) ? verdict : facts;
     return { status: 'False', reason, message: `${verdict.message}; ${facts.message}` };
   }
 
   #profileChanged({ old, new: next }: StoreChange<ProfileItem>): void {
     if (next === undefined) return;
-    const before = new Set(old && dependentPeers(old.profile));
-    if (dependentPeers(next.profile).some((peer) => !before.has(peer))) this.#lookAfter(LEAST_INTERVAL_MS);
+    const before = new Set(old && dependentPeers(old.profile).map(({ name }) => name));
+    if (dependentPeers(next.profile).some(({ name }) => !before.has(name)))
+      this.#lookAfter(LEAST_INTERVAL_MS);
   }
 
   #lookAfter(delayMs: number): void {

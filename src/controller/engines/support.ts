@@ -3,7 +3,7 @@ import type { NetworkPolicy } from '../../api/network-policy.ts';
 import type { EngineInForce, EngineVerdict } from '../../engines/detection/detect.ts';
 import type { ExtensionEngine } from '../../engines/extensions/engine.ts';
 import type { StagingEngine } from '../../engines/staging/engine.ts';
-import type { EngineFacts } from '../../policy/extensions.ts';
+import type { EngineFacts, ExtensionKind } from '../../policy/extensions.ts';
 import type { UnknownIsolation } from '../../policy/planning/transition.ts';
 import type { DesiredStaged } from '../../policy/staged.ts';
 import {
@@ -70,6 +70,11 @@ export class EngineExtensions implements EngineSupport {
 
   facts(): EngineFacts | undefined {
     return this.#current === undefined ? this.#none : this.#current.facts();
+  }
+
+  /** True if the engine in force has policies for peers of the kind, whether they can be written or not. */
+  carries(kind: ExtensionKind): boolean {
+    return this.#options.engines.find(({ engine }) => engine === this.#engine)?.carries.has(kind) === true;
   }
 
   get failure(): string | undefined {

@@ -14,6 +14,8 @@ import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { profile } from '../../policy/fixture.ts';
 import { VirtualClock } from '../../support/clocks/virtual-clock.ts';
 
+const ACCOUNT = { namespace: 'shop', name: 'web' };
+const IDENTIFIED = profile({ ingress: [{ name: 'web', from: [{ serviceAccount: ACCOUNT }] }] });
 const DEPENDENT = profile({ egress: [{ name: 'nodes', to: [{ entity: 'Nodes' }] }] });
 
 describe('engine detection', () => {
@@ -150,7 +152,7 @@ describe('engine detection', () => {
     await clock.advance(0);
     const facts = detection.engine.facts();
     assert.equal(facts?.kind === 'missing' && facts.reason, 'Unsupported');
-    const { reason, message } = detection.report(DEPENDENT)?.condition ?? {};
+    const { reason, message } = detection.report(IDENTIFIED)?.condition ?? {};
     assert.equal(reason, 'EngineDisagrees');
     assert.match(
       message ?? '',
@@ -164,6 +166,41 @@ describe('engine detection', () => {
     lead();
     await clock.advance(0);
     assert.equal(detection.report(DEPENDENT)?.condition.reason, 'Unsupported');
+  });
+
+  it('reports on a service account where the engine in force knows accounts, as soon as it is found', async () => {
+    await detection.stop();
+    detection = detectionOf('Cilium', EXTENSION_ENGINES);
+    assert.equal(detection.isJudged(IDENTIFIED), false);
+    put(IDENTIFIED, '1');
+    lead();
+    await clock.advance(0);
+    assert.deepEqual(new Set(reported), new Set(['segmented']));
+    const { status, reason, message = '' } = detection.report(IDENTIFIED)?.condition ?? {};
+    assert.deepEqual([status, reason], ['False', 'Unsupported']);
+    assert.match(
+      message,
+      /does not serve ciliumnetworkpolicies\S* \(serviceAccount shop\/web depends on it\)$/,
+    );
+  });
+
+  it('reports nothing on a service account where the engine in force tells it by labels', async () => {
+    await detection.stop();
+    detection = detectionOf('GKE', EXTENSION_ENGINES);
+    lead();
+    await clock.advance(0);
+    assert.equal(detection.isJudged(IDENTIFIED), true);
+    assert.equal(detection.report(IDENTIFIED), undefined);
+  });
+
+  it('does not miss policies of the engine that none of the peers needs', async () => {
+    await detection.stop();
+    detection = detectionOf('Calico', EXTENSION_ENGINES);
+    lead();
+    await clock.advance(0);
+    const { reason, message = '' } = detection.report(DEPENDENT)?.condition ?? {};
+    assert.equal(reason, 'EngineDisagrees');
+    assert.doesNotMatch(message, /does not serve/);
   });
 
   it('asks nothing after it has stopped', async () => {
