@@ -11,6 +11,15 @@ export function exceptionNameOf({
   return labels?.[LABEL_EXCEPTION] ?? ownerReferences?.find(isExceptionReference)?.name;
 }
 
+/** The profile that an own object was written for: by its labels or, without them, by its owner; undefined if for none. */
+export function profileNameOf({
+  labels,
+  ownerReferences,
+}: Pick<ObjectMeta, 'labels' | 'ownerReferences'>): string | undefined {
+  const named = labels?.[LABEL_MANAGED_BY] === MANAGER ? labels[LABEL_PROFILE] : undefined;
+  return named ?? ownerReferences?.find(isProfileReference)?.name;
+}
+
 /**
  * The object with the labels that name its profile and its exception, where somebody has changed or removed them. An object that
  * has them, or is foreign, is returned as it is.

@@ -1,6 +1,7 @@
 /** A snapshot: a state of a cluster, read or described by manifests, and the policies that its profiles ask for. Pure. */
 import type { KubeObject, ObjectMeta } from '../api/meta.ts';
-import { KIND, LABEL_EXCEPTION } from '../api/names.ts';
+import { EXCEPTION_KIND, KIND } from '../api/names.ts';
+import type { SegmentationException } from '../api/exception.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import type { Namespace } from '../analysis/cluster.ts';
@@ -23,6 +24,7 @@ import type { ClusterConfiguration, ClusterFacts } from '../policy/facts.ts';
 import { isGranting } from '../policy/exceptions/grant.ts';
 import type { TunnelPlan } from '../engines/istio/ambient/plan.ts';
 import { plannedTunnels } from './mesh/tunnels.ts';
+import { exceptionNameOf, withOwnerLabels } from '../policy/ownership.ts';
 import { withFreeNames } from '../policy/planning/free-names.ts';
 import { arranged } from '../policy/planning/noted-rules.ts';
 import { type ManifestExceptions, type Opened, openedByExceptions, type Remark } from './exceptions.ts';
@@ -173,6 +175,7 @@ export class Snapshot {
     this.#heldForms = new HeldForms(this.#clusterState);
     for (const profile of this.profiles)
       this.#clusterState.profiles.upsert(projectProfile(withIdentity(profile)));
+    this.#clusterState.exceptions = { grantedBy: (uid) => grantingProfile(uid, objects) };
     this.revisions = revisionsIn(objects);
     if (input.knowsRevisions === true) this.#clusterState.revisions = new SnapshotRevisions(this.revisions);
     const { policies } = this.#clusterState;
@@ -223,10 +226,10 @@ export class Snapshot {
     const known = new Set(opened.map(({ exception }) => exception.metadata.name));
     const compiled = opened.filter((each) => each.profile === profile.metadata.name);
     const others = present.filter(
-      (policy) =>
-        this.#isOfException(policy, profile) && !known.has(policy.metadata.labels?.[LABEL_EXCEPTION] ?? ''),
+      (policy) => this.#isOfException(policy, profile) && !known.has(exceptionNameOf(policy.metadata) ?? ''),
     );
-    return [...compiled.flatMap(({ policies }) => policies), ...others.map(asWritten)];
+    const kept = others.map((policy) => withOwnerLabels(asWritten(policy), profile.metadata.name));
+    return [...compiled.flatMap(({ policies }) => policies), ...kept];
   }
 
   #compile(): ProfileIntent[] {
@@ -355,7 +358,7 @@ export class Snapshot {
     const isOwn = (object: KubeObject) => this.ownerOf(object) === profile.metadata.name;
     // Extensions of exceptions stay, as do their NetworkPolicies.
     const isKept = ({ metadata }: KubeObject) => {
-      const exception = metadata.labels?.[LABEL_EXCEPTION];
+      const exception = exceptionNameOf(metadata);
       return exception === undefined ? isHeld : !inManifests.has(exception) && isGranting(profile);
     };
     const kept = there.filter((each) => isOwn(each) && isKept(each));
@@ -365,8 +368,7 @@ export class Snapshot {
   }
 
   #isOfException(policy: NetworkPolicy, { metadata }: SegmentationProfile): boolean {
-    const exception = policy.metadata.labels?.[LABEL_EXCEPTION];
-    return exception !== undefined && this.ownerOf(policy) === metadata.name;
+    return exceptionNameOf(policy.metadata) !== undefined && this.ownerOf(policy) === metadata.name;
   }
 
   relation(profile: SegmentationProfile, namespace: SnapshotNamespace): Relation {
@@ -391,6 +393,14 @@ export class Snapshot {
 }
 
 const NO_EXCEPTIONS: ManifestExceptions = { exceptions: [], now: 0 };
+
+/** The profile that has granted an exception, as far as exceptions were read. */
+function grantingProfile(uid: string, objects: ObjectSet): string | undefined {
+  const found = objects
+    .of<SegmentationException>(EXCEPTION_KIND)
+    .find(({ metadata }) => metadata.uid === uid);
+  return found?.status?.profile ?? found?.spec.profile;
+}
 
 /** The policy without what the API server adds to it. */
 function asWritten({ metadata, ...policy }: NetworkPolicy): NetworkPolicy {

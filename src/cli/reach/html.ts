@@ -8,7 +8,8 @@ import type { Namespace } from '../../analysis/cluster.ts';
 import type { GroupLink, Reach, ReachRule } from '../../analysis/reach.ts';
 import { layerObjectText } from '../commands/explain/layer-text.ts';
 import { SCRIPT, STYLE } from '../generated/page.ts';
-import { linkPorts, originsOf, profileOf, type RuleOrigin } from './model.ts';
+import { profileNameOf } from '../../policy/ownership.ts';
+import { linkPorts, originsOf, type RuleOrigin } from './model.ts';
 import type { PageAudit } from '../findings/page-audit.ts';
 import type { PageData, PageLabel, PageRule, PageSeen } from './page-data.ts';
 
@@ -105,7 +106,7 @@ export function pageData(
     ports,
     policies: policies.map(({ policy, Ingress, Egress }) => {
       const origins = originsOf(policy);
-      const profile = profileOf(policy);
+      const profile = profileNameOf(policy.metadata);
       return {
         ns: policy.metadata.namespace ?? 'default',
         name: policy.metadata.name,

@@ -1,6 +1,5 @@
 /** The parts of a reach that every output needs: names of groups, and the profile's rule behind each rule. Pure. */
 import type { NetworkPolicy, PolicyType } from '../../api/network-policy.ts';
-import { LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../../api/names.ts';
 import type { GroupName } from '../../analysis/group.ts';
 import { formatPorts } from '../../analysis/model/ports.ts';
 import type { GroupLink, Reach } from '../../analysis/reach.ts';
@@ -41,11 +40,6 @@ const MAX_NAMED = 2;
 export function linkText(link: Pick<GroupLink, 'ports' | 'unknown' | 'layers'>): string {
   const by = linkLayers(link);
   return by === '' ? linkPorts(link) : `${linkPorts(link)} (${by})`;
-}
-
-/** The profile that a policy belongs to; undefined for a foreign policy. */
-export function profileOf({ metadata: { labels = {} } }: NetworkPolicy): string | undefined {
-  return labels[LABEL_MANAGED_BY] === MANAGER ? labels[LABEL_PROFILE] : undefined;
 }
 
 /** The origin of each rule of a policy, in order. The annotation has a description only with the first rule of its origin. */

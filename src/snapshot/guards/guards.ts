@@ -1,6 +1,5 @@
 /** The guards of a snapshot's profiles, as the operator writes them, and the policies of others that they restrict. Pure. */
 import type { KubeObject } from '../../api/meta.ts';
-import { LABEL_EXCEPTION } from '../../api/names.ts';
 import type { NetworkPolicy, PolicyType } from '../../api/network-policy.ts';
 import type { GuardMode, RestrictedPolicy, SegmentationProfile } from '../../api/profile.ts';
 import { CALICO_GUARD } from '../../engines/calico/guard/carrier.ts';
@@ -12,6 +11,7 @@ import { choosePriority, FIRST_PRIORITY, LAST_PRIORITY } from '../../engines/gua
 import { compileGuard, NOTHING_ADDED } from '../../policy/guard/compile.ts';
 import type { Guard } from '../../policy/guard/guard.ts';
 import { restrictedPolicies } from '../../policy/guard/restricted.ts';
+import { exceptionNameOf } from '../../policy/ownership.ts';
 import type { Snapshot } from '../snapshot.ts';
 
 export interface SnapshotGuard {
@@ -147,7 +147,7 @@ function guardOf(profile: SegmentationProfile, snapshot: Snapshot): Guard {
   const policies = intents
     .filter(({ namespace }) => namespaces.has(namespace.name))
     .flatMap((intent) => intent.policies)
-    .filter(({ metadata }) => metadata.labels?.[LABEL_EXCEPTION] !== undefined);
+    .filter(({ metadata }) => exceptionNameOf(metadata) !== undefined);
   return compileGuard(profile, {
     profiles: [...new Set([profile, ...others, ...enforced])],
     namespaces: snapshot.namespaces.filter(({ name }) => namespaces.has(name)),

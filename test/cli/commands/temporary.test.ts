@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { ANNOTATION_RULES, LABEL_EXCEPTION } from '../../../src/api/names.ts';
+import { ANNOTATION_RULES, API_VERSION, EXCEPTION_KIND, LABEL_EXCEPTION } from '../../../src/api/names.ts';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import type { ProfileStatus, SegmentationProfile } from '../../../src/api/profile.ts';
 import {
@@ -42,6 +42,13 @@ describe('overview of what ends by itself', () => {
       openExceptionsText(found),
       'by 3 exceptions in 2 namespaces, the first until 2026-12-01T09:00:00+02:00',
     );
+  });
+
+  it('counts an exception by its owner if somebody has removed the label of its policies', () => {
+    const { metadata, ...policy } = policyOf('shop', undefined, '2026-12-01T08:00:00Z');
+    const owner = { apiVersion: API_VERSION, kind: EXCEPTION_KIND, name: 'debug', uid: 'uid-debug' };
+    const found = openExceptions([{ ...policy, metadata: { ...metadata, ownerReferences: [owner] } }]);
+    assert.deepEqual(found, { count: 1, namespaces: 1, nextEnd: '2026-12-01T08:00:00Z' });
   });
 
   it('has exceptions whose end nobody can read', () => {

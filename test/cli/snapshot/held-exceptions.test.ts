@@ -1,6 +1,7 @@
 /** Exceptions of manifests in a cluster where a rollout has the policies of a namespace stay as they are. */
 import assert from 'node:assert/strict';
 import type { SegmentationException } from '../../../src/api/exception.ts';
+import { API_VERSION, EXCEPTION_KIND, LABEL_MANAGED_BY, LABEL_PROFILE } from '../../../src/api/names.ts';
 import type { NetworkPolicy, PolicyType } from '../../../src/api/network-policy.ts';
 import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { compareSnapshots } from '../../../src/cli/commands/diff/compare.ts';
@@ -76,6 +77,7 @@ function snapshotOf(
   objects.put('SegmentationProfile', PROFILE);
   for (const each of policies) objects.put('NetworkPolicy', each);
   objects.put('CiliumNetworkPolicy', EXTENSION);
+  for (const each of exceptions ?? []) objects.put(EXCEPTION_KIND, each);
   const more = exceptions && { exceptions: { exceptions, now: CREATED } };
   return manifestsSnapshot(objects, {
     knowsRevisions: true,
@@ -124,5 +126,42 @@ describe('exception of a manifest in a namespace whose policies a rollout has st
     assert.deepEqual(exceptions, [
       { change: 'moved', namespace: 'shop', name: 'debug', before: at(2), after: at(4) },
     ]);
+  });
+
+  it('replaces its policies also if somebody has removed the label that names it, or all labels', () => {
+    const of = (uid: string) => ({
+      apiVersion: API_VERSION,
+      kind: EXCEPTION_KIND,
+      name: 'debug',
+      uid,
+      controller: true,
+    });
+    const labelled = opened('debug', 2).map(({ metadata, ...policy }) => ({
+      ...policy,
+      metadata: { ...metadata, ownerReferences: [of('uid-debug')] },
+    }));
+    const withLabels = (kept: readonly string[]) =>
+      labelled.map(({ metadata: { labels = {}, ...metadata }, ...policy }): NetworkPolicy => {
+        const left = Object.entries(labels).filter(([key]) => kept.includes(key));
+        return { ...policy, metadata: { ...metadata, labels: Object.fromEntries(left) } };
+      });
+    for (const kept of [[LABEL_MANAGED_BY, LABEL_PROFILE], []]) {
+      const asked = exception('debug');
+      const status = { phase: 'Active', profile: 'shop' } as SegmentationException['status'];
+      const known = {
+        ...asked,
+        metadata: { ...asked.metadata, uid: 'uid-debug' },
+        ...(status && { status }),
+      };
+      const policies = [deny('Egress'), ...withLabels(kept)];
+      assert.deepEqual(changesBy(policies, [known]).exceptions, [
+        { change: 'moved', namespace: 'shop', name: 'debug', before: at(2), after: at(4) },
+      ]);
+      const intended = snapshotOf(policies, [known]).intended();
+      assert.deepEqual(
+        intended.map(({ metadata }) => metadata.name),
+        ['shop.default-deny', name],
+      );
+    }
   });
 });

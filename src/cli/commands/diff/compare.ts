@@ -14,6 +14,7 @@ import { stagedGuards, writtenGuards } from '../../../snapshot/guards/guards.ts'
 import { overlaysOf } from '../../../snapshot/mesh/overlays.ts';
 import { judgedView, type SnapshotLayers } from '../../../snapshot/layers.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
+import { withOwnerLabels } from '../../../policy/ownership.ts';
 import { canonicalJSON } from '../../../util/canonical-json.ts';
 import { extensionName } from '../render/command.ts';
 import { type ExceptionChange, exceptionChanges } from './exceptions.ts';
@@ -121,7 +122,10 @@ function extensionsOf(snapshot: Snapshot, asEnforced: boolean): Map<string, Kube
   }));
   return new Map(
     [...(observed ?? []), ...asked, ...held, ...guards, ...overlayObjects(snapshot, asEnforced)].map(
-      (each) => [`${each.metadata.namespace ?? ''}/${extensionName(each)}`, each],
+      (each) => [
+        `${each.metadata.namespace ?? ''}/${extensionName(each)}`,
+        withOwnerLabels(each, snapshot.ownerOf(each)),
+      ],
     ),
   );
 }

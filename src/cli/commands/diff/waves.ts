@@ -1,7 +1,6 @@
 /** In which wave of its rollout a changed profile brings which changes. Pure. */
 import type { PolicyChange } from '../../../analysis/policy-changes.ts';
 import type { KubeObject } from '../../../api/meta.ts';
-import { LABEL_PROFILE } from '../../../api/names.ts';
 import { needsNoWaves } from '../../../rollout/advance.ts';
 import { intentOf, type Revision, sameIntent, type Wave } from '../../../rollout/revision.ts';
 import { nameOfWave, waveOf } from '../../../rollout/waves.ts';
@@ -37,7 +36,7 @@ export function changedRollouts(
   after: Snapshot,
   changes: ChangedPolicies,
 ): ChangedRollout[] {
-  const changed = changedNamespaces(changes);
+  const changed = changedNamespaces(before, after, changes);
   return after.profiles.flatMap((profile): ChangedRollout[] => {
     const { name } = profile.metadata;
     const { rollout } = profile.spec;
@@ -81,15 +80,22 @@ function wavesOf(
 }
 
 /** By the name of a profile, the namespaces in which its policies change. */
-function changedNamespaces({ policies, extensions }: ChangedPolicies): Map<string, Set<string>> {
+function changedNamespaces(
+  before: Snapshot,
+  after: Snapshot,
+  { policies, extensions }: ChangedPolicies,
+): Map<string, Set<string>> {
   const changed = new Map<string, Set<string>>();
   const add = (profile: string | undefined, namespace: string | undefined) => {
     if (profile === undefined || namespace === undefined) return;
     changed.set(profile, (changed.get(profile) ?? new Set<string>()).add(namespace));
   };
-  const note = (object: KubeObject | undefined) =>
-    add(object?.metadata.labels?.[LABEL_PROFILE], object?.metadata.namespace);
-  for (const { before, after } of policies) for (const each of [before, after]) note(each);
+  const note = (snapshot: Snapshot, object: KubeObject | undefined) =>
+    add(object && snapshot.ownerOf(object), object?.metadata.namespace);
+  for (const change of policies) {
+    note(before, change.before);
+    note(after, change.after);
+  }
   for (const { profile, namespace } of extensions) add(profile, namespace);
   return changed;
 }

@@ -1,6 +1,6 @@
 /** Guards that deny what the verdicts allow: profiles ask for them, and they are no part of the verdicts. Pure. */
 import { networkPodOf } from '../../../analysis/cluster.ts';
-import { LABEL_NAMESPACE_NAME, LABEL_PROFILE } from '../../../api/names.ts';
+import { LABEL_NAMESPACE_NAME } from '../../../api/names.ts';
 import type { PolicyType } from '../../../api/network-policy.ts';
 import { type OtherEnd, passesFlow } from '../../../policy/guard/flow.ts';
 import { matches } from '../../../policy/semantics/selector.ts';
@@ -41,7 +41,7 @@ export function guardCaveats({ answers, snapshot, asEnforced, isLayered }: Cavea
 function isLayer({ metadata }: SegmentationProfile, snapshot: Snapshot, asEnforced: boolean): boolean {
   if (!snapshot.isObserved || asEnforced) return snapshot.guard !== undefined;
   return GUARD_CARRIERS.some(({ kind }) =>
-    snapshot.objects.of(kind).some((each) => each.metadata.labels?.[LABEL_PROFILE] === metadata.name),
+    snapshot.objects.of(kind).some((each) => snapshot.ownerOf(each) === metadata.name),
   );
 }
 

@@ -1,8 +1,8 @@
 /** States of a cluster that end by themselves: exceptions that open flows, and rollouts under way. Pure. */
-import { LABEL_EXCEPTION } from '../../../api/names.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../../api/profile.ts';
 import { notesOf } from '../../../policy/notes.ts';
+import { exceptionNameOf } from '../../../policy/ownership.ts';
 import { isStopped } from '../../../rollout/advance.ts';
 import { counted } from '../../../util/list-text.ts';
 
@@ -24,8 +24,8 @@ export function openExceptions(policies: readonly NetworkPolicy[]): OpenExceptio
   const namespaces = new Set<string>();
   let nextEnd: string | undefined;
   for (const policy of policies) {
-    const { labels = {}, namespace = '' } = policy.metadata;
-    const exception = labels[LABEL_EXCEPTION];
+    const { namespace = '' } = policy.metadata;
+    const exception = exceptionNameOf(policy.metadata);
     if (exception === undefined) continue;
     exceptions.add(`${namespace}/${exception}`);
     namespaces.add(namespace);
