@@ -3,7 +3,7 @@ import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import type { NamespaceItem } from '../cluster-state/items.ts';
 import { asksForTunnels, type MeshFacts, NO_MESH } from '../policy/mesh.ts';
-import { keptTunnels, type MeshTunnels, NO_TUNNELS, type TunnelIntent } from '../policy/tunnels.ts';
+import { keptTunnels, type MeshTunnels, NO_TUNNELS, type TunnelIntents } from '../policy/tunnels.ts';
 import { type ExtensionWrites, NOTHING_TO_WRITE } from './engine-support.ts';
 
 export interface MeshSupport {
@@ -15,12 +15,11 @@ export interface MeshSupport {
   /**
    * The policies that open the tunnel of a mesh without sidecars in a namespace.
    *
-   * @param intents all profiles that are enforced there
    * @param observe all NetworkPolicies of the namespace, with the labels of their owners; undefined if they have to be read first
    */
   tunnels(
     namespace: NamespaceItem,
-    intents: readonly TunnelIntent[],
+    intents: TunnelIntents,
     observe: () => readonly NetworkPolicy[] | undefined,
   ): MeshTunnels;
   /**
@@ -54,8 +53,8 @@ export const NO_MESH_SUPPORT: MeshSupport = {
   facts: () => NO_MESH,
   failure: undefined,
   subscribe: () => {},
-  tunnels: (_, intents, observe) => {
-    const asking = intents.filter(({ profile }) => asksForTunnels(profile.spec));
+  tunnels: (_, { enforced }, observe) => {
+    const asking = enforced.filter(({ profile }) => asksForTunnels(profile.spec));
     if (asking.length === 0) return NO_TUNNELS;
     const kept = keptTunnels(asking, observe() ?? [], NO_MESH.message);
     return new Map([...kept].filter(([, { policies }]) => policies.length > 0));

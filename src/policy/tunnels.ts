@@ -18,6 +18,13 @@ export interface TunnelIntent {
   readonly compiled: Compiled;
 }
 
+/** The profiles by which the tunnels of a namespace change. */
+export interface TunnelIntents {
+  readonly enforced: readonly TunnelIntent[];
+  /** The names of the profiles whose policies stay as they are. */
+  readonly held: readonly string[];
+}
+
 /** The tunnels of one profile in a namespace. */
 export interface ProfileTunnels {
   /** A policy for an exception has the exception's label, and ends with it. */

@@ -22,9 +22,11 @@ const tunnel = {
 
 describe('policies of the tunnel of a mesh', () => {
   const kept = (made: typeof ASKING) =>
-    NO_MESH_SUPPORT.tunnels(NAMESPACE, [{ profile: made, compiled: compile(made, SHOP, facts()) }], () => [
-      tunnel,
-    ]).get('segmented');
+    NO_MESH_SUPPORT.tunnels(
+      NAMESPACE,
+      { enforced: [{ profile: made, compiled: compile(made, SHOP, facts()) }], held: [] },
+      () => [tunnel],
+    ).get('segmented');
 
   it('stay while the configuration names no mesh, and are reported', () => {
     const found = kept(ASKING);

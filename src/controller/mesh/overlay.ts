@@ -46,7 +46,7 @@ import { Members } from './members.ts';
 import { OverlayReports } from './report.ts';
 import { disowningWrites, type OverlayWrite } from './retained.ts';
 import { Tunnels } from './tunnels.ts';
-import { isStrict, type OwnedObjects, planWithoutMesh } from './without-mesh.ts';
+import { hasTunnelObjects, isStrict, type OwnedObjects, planWithoutMesh } from './without-mesh.ts';
 
 export interface MeshOverlayOptions {
   readonly transport: Transport;
@@ -84,6 +84,8 @@ interface Kinds {
 }
 
 interface Planned {
+  /** True if the NetworkPolicies are written first: what goes restricts a tunnel to which they may be open. */
+  readonly comesLast: boolean;
   /** True if nothing may be written before NetworkPolicies have closed the tunnel: without its overlay it leads to every port. */
   readonly closesFirst: boolean;
   readonly widen: readonly OverlayWrite[];
@@ -174,7 +176,7 @@ export class MeshOverlay {
     return {
       isEmpty: false,
       widen: async (context) => {
-        if (first?.closesFirst === false) await this.#apply(namespace.key, first.widen, context);
+        if (first?.comesLast === false) await this.#apply(namespace.key, first.widen, context);
       },
       narrow: async (context) => {
         const last = this.#plan(namespace, desired);
@@ -199,7 +201,8 @@ export class MeshOverlay {
 
   tunnels(...[namespace, intents, observe]: Parameters<MeshSupport['tunnels']>): MeshTunnels {
     // The mesh may become known before the overlay is planned.
-    if (intents.some(({ profile }) => asksForTunnels(profile.spec))) this.#namespaces.add(namespace.key);
+    if (intents.enforced.some(({ profile }) => asksForTunnels(profile.spec)))
+      this.#namespaces.add(namespace.key);
     return this.#tunnels.policies(namespace, intents, observe);
   }
 
@@ -242,10 +245,12 @@ export class MeshOverlay {
   /** Undefined if nothing may be written: what is there stays. */
   #plan(namespace: NamespaceItem, desired: DesiredOverlay): Planned | undefined {
     const planned = this.#planObjects(namespace, desired);
-    const { closesFirst = false, widen = [], narrow = [] } = planned ?? {};
+    const { comesLast = false, closesFirst = false, widen = [], narrow = [] } = planned ?? {};
     const context = { planned: [...widen, ...narrow], clusterState: this.#options.clusterState };
     const disowned = this.#all.flatMap((objects) => disowningWrites(objects, namespace.key, context));
-    return disowned.length === 0 ? planned : { closesFirst, widen, narrow: [...narrow, ...disowned] };
+    return disowned.length === 0
+      ? planned
+      : { comesLast, closesFirst, widen, narrow: [...narrow, ...disowned] };
   }
 
   #planObjects(namespace: NamespaceItem, desired: DesiredOverlay): Planned | undefined {
@@ -277,11 +282,16 @@ export class MeshOverlay {
     const outOfMesh = strict.size > 0 ? this.#outOfMesh(facts, mode, policies) : [];
     const tls = planMutualTLS(
       authentication.in(namespace.key),
-      { deny: policies.find((each) => isDenyOfAny(each, strict)), isPossible: outOfMesh.length === 0, kept },
+      {
+        denies: policies.filter((each) => isDenyOfAny(each, strict)),
+        isPossible: outOfMesh.length === 0,
+        kept,
+      },
       { ownerOf: (object) => authentication.ownerOf(object) },
     );
     this.reports.record(namespace.key, profiles, { mode, hasTunnel, outOfMesh, tls: tls.state });
     return {
+      comesLast: !hasTunnel && hasTunnelObjects(ownedIn(authorization, namespace.key)),
       closesFirst: !hasTunnel && this.#tunnels.isOpen(namespace.key),
       widen: [...stepsOf(authentication, tls.widen), ...stepsOf(authorization, access.widen)],
       narrow: [...stepsOf(authorization, access.narrow), ...stepsOf(authentication, tls.narrow)],
@@ -294,6 +304,7 @@ export class MeshOverlay {
     const plans = planWithoutMesh(access, tls, desired, isDenyOfAny);
     if (plans === undefined) return undefined;
     return {
+      comesLast: !plans.stays && hasTunnelObjects(access),
       closesFirst: !plans.stays && this.#tunnels.isOpen(namespace),
       widen: [...stepsOf(authentication, plans.tls.widen), ...stepsOf(authorization, plans.access.widen)],
       narrow: [...stepsOf(authorization, plans.access.narrow), ...stepsOf(authentication, plans.tls.narrow)],

@@ -16,6 +16,7 @@ import {
   type MeshTunnels,
   NO_TUNNELS,
   type TunnelIntent,
+  type TunnelIntents,
 } from '../../policy/tunnels.ts';
 import type { EngineObjects } from '../engines/objects.ts';
 
@@ -26,10 +27,16 @@ export interface TunnelsOptions {
   readonly authorization: () => EngineObjects;
 }
 
+interface PlannedProfiles {
+  readonly profiles: readonly TunnelProfile[];
+  /** The names of the profiles whose policies stay as they are. */
+  readonly held: readonly string[];
+}
+
 export class Tunnels {
   readonly #options: TunnelsOptions;
   /** The profiles of namespaces that have a tunnel, as they were compiled last. */
-  readonly #profiles = new Map<string, readonly TunnelProfile[]>();
+  readonly #profiles = new Map<string, PlannedProfiles>();
   /** Namespaces for which a tunnel is asked, with the facts by which it was decided last; undefined if it could not be. */
   readonly #decidedBy = new Map<string, MeshFacts | undefined>();
 
@@ -40,12 +47,12 @@ export class Tunnels {
   /** @param observe all NetworkPolicies, with the labels of their owners; undefined if they have to be read first */
   policies(
     namespace: NamespaceItem,
-    intents: readonly TunnelIntent[],
+    { enforced, held }: TunnelIntents,
     observe: () => readonly NetworkPolicy[] | undefined,
   ): MeshTunnels {
     this.forget(namespace.key);
     const facts = this.#options.facts();
-    const asking = intents.filter(({ profile }) => asksForTunnels(profile.spec));
+    const asking = enforced.filter(({ profile }) => asksForTunnels(profile.spec));
     if (asking.length === 0) return NO_TUNNELS;
     if (!isOfMesh(facts, namespace)) {
       this.#decidedBy.set(namespace.key, facts);
@@ -60,16 +67,18 @@ export class Tunnels {
           ? undefined
           : 'the service mesh and its policies have not been read yet';
     this.#decidedBy.set(namespace.key, unknown === undefined ? facts : undefined);
+    const planned = { profiles: enforced.map(tunnelProfile), held };
     if (unknown !== undefined) {
       const kept = keptTunnels(asking, observed ?? [], unknown);
       return withoutKnownMesh(kept, {
-        profiles: intents.map(tunnelProfile),
+        profiles: planned.profiles,
+        leaving: this.#leaving(namespace.key, observed ?? [], planned),
         policies: observed ?? [],
         namespaces: [...this.#options.clusterState.namespaces.values()],
         port: (facts === undefined || facts.kind === 'none' ? AMBIENT : facts.ambient).port,
       });
     }
-    this.#profiles.set(namespace.key, intents.map(tunnelProfile));
+    this.#profiles.set(namespace.key, planned);
     return this.#plan(namespace, observed)?.profiles ?? NO_TUNNELS;
   }
 
@@ -125,6 +134,22 @@ export class Tunnels {
     this.#decidedBy.delete(namespace);
   }
 
+  /** The profiles whose policies or objects go. */
+  #leaving(
+    namespace: string,
+    policies: readonly NetworkPolicy[],
+    { profiles, held }: PlannedProfiles,
+  ): readonly string[] {
+    const { clusterState } = this.#options;
+    const authorization = this.#options.authorization();
+    const owners = new Set([
+      ...policies.flatMap((each) => clusterState.ownerOfPolicy(each) ?? []),
+      ...authorization.in(namespace).flatMap((each) => authorization.ownerOf(each) ?? []),
+    ]);
+    const staying = new Set([...profiles.map(({ profile }) => profile), ...held]);
+    return [...owners.difference(staying)];
+  }
+
   #planCached(namespace: NamespaceItem): TunnelPlan | undefined {
     const { clusterState } = this.#options;
     const policies = cachedPolicies(clusterState.policies.byNamespace(namespace.key));
@@ -136,8 +161,8 @@ export class Tunnels {
 
   #plan(namespace: NamespaceItem, policies: readonly NetworkPolicy[] | undefined): TunnelPlan | undefined {
     const facts = this.#options.facts();
-    const profiles = this.#profiles.get(namespace.key);
-    if (facts?.kind !== 'available' || profiles === undefined || policies === undefined) return undefined;
+    const planned = this.#profiles.get(namespace.key);
+    if (facts?.kind !== 'available' || planned === undefined || policies === undefined) return undefined;
     const authorization = this.#options.authorization();
     const namespaces = [...this.#options.clusterState.namespaces.values()];
     const ambient = namespaces.filter(({ labels }) => isAmbient(facts, labels));
@@ -145,8 +170,9 @@ export class Tunnels {
       const owner = authorization.ownerOf(each);
       return owner === undefined ? [] : [withOwnerLabels(each, owner)];
     });
+    const leaving = this.#leaving(namespace.key, policies, planned);
     return planTunnels(
-      { namespace, profiles, policies, objects, ambient },
+      { namespace, ...planned, leaving, policies, objects, ambient },
       { port: facts.ambient.port, trustDomain: trustDomainOf(facts), namespaces },
     );
   }

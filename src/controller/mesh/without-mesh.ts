@@ -67,7 +67,7 @@ export function planWithoutMesh(
   const strict = new Set(profiles.filter(isStrict).map(({ metadata }) => metadata.name));
   const deny = policies.find((each) => isDenyOfAny(each, strict));
   return {
-    access: hasTunnel(authorization)
+    access: hasTunnelObjects(authorization)
       ? planOverlay(authorization.objects, { policies: [], kept: modes.size > 0 ? staying : kept }, context)
       : planAuthorization(
           authorization.objects,
@@ -100,7 +100,8 @@ function standingModes(
   );
 }
 
-function hasTunnel({ objects, ownerOf }: OwnedObjects): boolean {
+/** True if own objects restrict the tunnel of ambient mode. */
+export function hasTunnelObjects({ objects, ownerOf }: OwnedObjects): boolean {
   return objects.some((each) => ownerOf(each) !== undefined && (isTunnel(each) || isTunnelDeny(each)));
 }
 

@@ -11,7 +11,9 @@ import type { ClusterState } from '../../cluster-state/state.ts';
 import { type Compiled, compile, type LastKnown } from '../../policy/compile.ts';
 import { NOTHING_KNOWN } from '../../policy/peers/last-known.ts';
 import type { ClusterFacts } from '../../policy/facts.ts';
+import { excess } from '../../policy/limits.ts';
 import { withOwnerLabels } from '../../policy/ownership.ts';
+import { asksForTunnels } from '../../policy/mesh.ts';
 import { fingerprint } from '../../policy/semantics/normalize.ts';
 import { exceptionTunnels, isTunnel, type ProfileTunnels } from '../../policy/tunnels.ts';
 import { byObjectName } from '../../util/order.ts';
@@ -90,13 +92,17 @@ export function compileIntents(
 ): ProfileIntent[] {
   const { namespace, mesh, additions } = gathered;
   const intents = compileEach(gathered, clusterState, readBack?.lastKnown);
-  const enforced = intents.filter(({ relation }) => relation === 'enforce');
+  const isAsked = intents.some(({ profile }) => asksForTunnels(profile.spec));
+  const enforced = intents.filter((each) => each.relation === 'enforce' && !(isAsked && isTooLarge(each)));
   const observe = () =>
     (readBack?.observed ?? cachedPolicies(clusterState.policies.byNamespace(namespace.key)))?.map((policy) =>
       withOwnerLabels(policy, clusterState.ownerOfPolicy(policy)),
     );
-  const tunnels = mesh.tunnels(namespace, enforced, observe);
-  for (const { profile, added } of enforced)
+  const held = intents
+    .filter((each) => each.relation === 'held' || (each.relation === 'enforce' && !enforced.includes(each)))
+    .map(({ profile }) => profile.metadata.name);
+  const tunnels = mesh.tunnels(namespace, { enforced, held }, observe);
+  for (const { profile, added } of intents.filter(({ relation }) => relation === 'enforce'))
     for (const exception of exceptionsIn(added)) {
       const unresolved = tunnels.get(profile.metadata.name)?.exceptions.get(exception) ?? [];
       for (const each of additions) each.tunnelled?.(namespace, exception, unresolved);
@@ -106,6 +112,11 @@ export function compileIntents(
     const own = intent.relation === 'enforce' ? tunnels.get(intent.profile.metadata.name) : undefined;
     return own === undefined ? intent : withTunnels(intent, own);
   });
+}
+
+/** True if the API server would refuse policies for their size: then all observed ones stay as they are. */
+function isTooLarge({ compiled }: ProfileIntent): boolean {
+  return compiled.policies.some((each) => excess(each) !== undefined);
 }
 
 /** The names of the exceptions that have policies. */

@@ -21,7 +21,6 @@ import {
 } from '../../api/names.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';
 import { formatNotes } from '../../policy/notes.ts';
-import { isTunnel } from '../../policy/tunnels.ts';
 import { updatedMetadata } from '../../policy/planning/updated-metadata.ts';
 import { exceptionNameOf } from '../../policy/ownership.ts';
 import { isolates, isOwnReference } from '../../policy/semantics/normalize.ts';
@@ -422,7 +421,7 @@ function isKeptDeny(object: KubeObject, kept: ReadonlySet<string>, ownerOf: Owne
  * without a default-deny, and one of a dry run allows nothing beside an enforced default-deny.
  */
 function canStay(object: KubeObject, isEnforced: boolean): boolean {
-  return isDeny(object) || isTunnel(object) || isDryRun(object) !== isEnforced;
+  return isDeny(object) || isDryRun(object) !== isEnforced;
 }
 
 /** The mode of a kept default-deny; undefined if there is none. */

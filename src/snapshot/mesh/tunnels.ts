@@ -47,6 +47,8 @@ export function plannedTunnels(
       policies,
       unresolved: compiled.unresolved,
     })),
+    held: [],
+    leaving: [],
     ambient: namespaces.filter(({ labels }) => isAmbient(mesh, labels)),
   };
   const context = { port: mesh.ambient.port, trustDomain: trustDomainOf(mesh), namespaces };

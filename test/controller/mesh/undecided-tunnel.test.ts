@@ -40,7 +40,8 @@ describe('overlay of a tunnel', () => {
       { onIntent: (namespace) => again.add(namespace), onDrift: () => {}, onReport: () => {} },
     );
 
-    const tunnels = overlay.tunnels(shop, [{ profile: ASKING, compiled: NOTHING }], () => []);
+    const enforced = [{ profile: ASKING, compiled: NOTHING }];
+    const tunnels = overlay.tunnels(shop, { enforced, held: [] }, () => []);
     assert.equal(tunnels.get(NAME)?.unresolved.length, 1);
     await world.scheduler.advance(MINUTE);
     const desired = {

@@ -10,6 +10,7 @@
  *   I2 never cut:   what is chosen and passed before still passes. A passage that has to wait keeps its common part with what
  *                   passes now, and one that is left out keeps what stands for it.
  */
+import { TUNNEL_RULE } from '../../../policy/tunnel-rule.ts';
 import {
   common,
   type Entrance,
@@ -84,9 +85,19 @@ export interface ChoiceContext {
   readonly labelsOf: LabelsOf;
   /** The permit for a part of a wanted passage; undefined if it can't be said. */
   readonly permitFor: (passage: Passage) => Permit | undefined;
-  /** True for a profile that asks for entrances: others have none, whatever their rules open by themselves. */
-  readonly isAsking: (profile: string) => boolean;
+  readonly standingOf: (profile: string) => Standing | undefined;
 }
+
+/** What becomes of the entrances and permits of a profile. */
+export type Standing =
+  /** The profile asks for entrances. */
+  | 'asking'
+  /** It has none, whatever its rules open by themselves: entrances that it had close. */
+  | 'enforced'
+  /** All of its objects stay as they are. */
+  | 'held'
+  /** Its entrances close, and its permits go. */
+  | 'leaving';
 
 /** The permit that stands where nothing restricts. */
 const UNRESTRICTED: Permit = { pods: {}, identity: { namespaces: 'any' }, ports: 'every' };
@@ -138,18 +149,18 @@ export function choose(
     ...excluded.map((each) => each.wanted),
     ...unsayable.map(({ entrance, ...owner }) => ({ ...entrance, ...owner })),
   ];
-  const held = heldEntrances(leftOut, observed, wanted);
-  const first = observed.isRestricted ? NO_PERMITS : firstPermits(leftOut, { own, covered }, context);
-  const next = [...opened, ...parts, ...held].filter(({ profile }) => context.isAsking(profile));
+  const held = heldEntrances(leftOut, observed, { wanted, inForce, ...context });
+  const first = firstPermits(leftOut, observed, { passing: { own, covered }, ...context });
+  const next = [...opened, ...parts, ...held].filter(
+    ({ profile }) => context.standingOf(profile) === 'asking',
+  );
   return {
     entrances: next,
     permits: [
       ...[...permitted, ...bridges].map(({ permit, profile }) => ({ ...permit, profile })),
       ...first.permits,
       // A part that can't be said by a permit of its own keeps those by which it passes.
-      ...observed.permits.filter(
-        (permit) => connections([...held, ...leftOut, ...unsaid], [permit]).length > 0,
-      ),
+      ...heldPermits([...held, ...leftOut, ...unsaid], observed.permits, context),
     ],
     excluded,
     unpermitted: first.unpermitted,
@@ -185,20 +196,28 @@ interface FirstPermits extends Pick<Choice, 'unpermitted'> {
   readonly permits: readonly OwnPermit[];
 }
 
-const NO_PERMITS: FirstPermits = { permits: [], unpermitted: undefined };
+interface FirstContext extends Pick<ChoiceContext, 'permitFor' | 'standingOf'> {
+  readonly passing: { readonly own: readonly Passage[]; readonly covered: readonly Passage[] };
+}
 
 /**
- * The permits for connections that pass while nothing restricts, and that are of rules which are left out: when an overlay
- * begins, it would cut them. A permit for all that passes by the same entrance stands for what can't be said.
+ * The permits for connections that pass while nothing restricts, and that are of rules which are left out or by entrances of
+ * held profiles: when an overlay begins, it would cut them. A permit for all that passes by the same entrance stands for what
+ * can't be said.
  */
 function firstPermits(
   leftOut: readonly LeftOut[],
-  { own, covered }: { readonly own: readonly Passage[]; readonly covered: readonly Passage[] },
-  { permitFor }: ChoiceContext,
+  { entrances, isRestricted }: Observed,
+  { passing: { own, covered }, permitFor, standingOf }: FirstContext,
 ): FirstPermits {
   const permits: OwnPermit[] = [];
   let unpermitted: string | undefined;
-  for (const { rule, profile, ...entrance } of leftOut)
+  if (isRestricted) return { permits, unpermitted };
+  const held = entrances.filter(({ profile }) => standingOf(profile) === 'held');
+  for (const { rule, profile, ...entrance } of [
+    ...leftOut,
+    ...held.map((each) => ({ ...each, rule: TUNNEL_RULE })),
+  ])
     for (const passing of [...own, ...covered]) {
       const part = common(passing, { ...entrance, ports: 'every' });
       if (part === undefined) continue;
@@ -216,7 +235,7 @@ function firstPermits(
 function heldEntrances(
   leftOut: readonly LeftOut[],
   { entrances, openRules, covers }: Observed,
-  wanted: readonly WantedPassage[],
+  { wanted, inForce, standingOf }: HeldContext,
 ): OwnEntrance[] {
   const stillOpen = new Set(wanted.filter((each) => !each.needsEntrance).map(entranceKey));
   const closing = openRules.filter((each) => !stillOpen.has(entranceKey(each)));
@@ -225,17 +244,38 @@ function heldEntrances(
   return [
     ...entrances.flatMap((each) => {
       const others = leftOut.filter((other) => areTouching(each, other));
-      // The entrance of an exception ends with it: only its part in other rules stays, for these.
+      // The entrance of an exception ends with it, and that of a profile too: only its part in other rules stays, for these.
       const isOwn =
-        each.exception === undefined || others.some((other) => other.exception === each.exception);
+        !['enforced', 'leaving'].includes(standingOf(each.profile) ?? '') &&
+        (each.exception === undefined || others.some((other) => other.exception === each.exception));
       return isOwn ? (others.length > 0 ? [each] : []) : partsIn(each, others);
     }),
     ...closing.flatMap((each) => {
-      const other = leftOut.find((one) => areTouching(each, one));
+      const other = leftOut.find((one) => standingOf(one.profile) === 'asking' && areTouching(each, one));
       return other === undefined ? [] : [owned(each, other)];
     }),
-    ...covers.flatMap((each) => partsIn(each, leftOut)),
+    ...covers
+      .flatMap((each) => partsIn(each, leftOut))
+      .filter((part) => connections([part], inForce).length > 0),
   ];
+}
+
+interface HeldContext extends Pick<ChoiceContext, 'standingOf'> {
+  readonly wanted: readonly WantedPassage[];
+  readonly inForce: readonly Permit[];
+}
+
+/** The permits by which these entrances let something pass. One of a profile that leaves is then for the owner of the entrance. */
+function heldPermits(
+  entrances: readonly OwnEntrance[],
+  permits: readonly OwnPermit[],
+  { standingOf }: Pick<ChoiceContext, 'standingOf'>,
+): OwnPermit[] {
+  return permits.flatMap((permit) => {
+    const users = entrances.filter((each) => connections([each], [permit]).length > 0);
+    if (standingOf(permit.profile) !== 'leaving') return users.length === 0 ? [] : [permit];
+    return users.map(({ profile }) => ({ ...permit, profile }));
+  });
 }
 
 function owned({ pods, source }: Entrance, { profile, exception }: OwnEntrance): OwnEntrance {

@@ -5,7 +5,7 @@
  * permit goes. Each plan is made from what is observed, so that a crash between two writes needs no memory.
  */
 import type { KubeObject, ObjectMeta } from '../../../api/meta.ts';
-import { LABEL_EXCEPTION, LABEL_ROLE } from '../../../api/names.ts';
+import { LABEL_EXCEPTION, LABEL_PROFILE, LABEL_ROLE } from '../../../api/names.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import { isTunnel, type MeshTunnels, type ProfileTunnels } from '../../../policy/tunnels.ts';
 import type { UnresolvedPeer } from '../../../policy/rules.ts';
@@ -17,7 +17,7 @@ import { isolates } from '../../../policy/semantics/normalize.ts';
 import { type AuthorizationPolicy, SECURITY_API_VERSION } from '../policy.ts';
 import { isOverlayCover } from '../transition.ts';
 import { acceptanceFailure } from './acceptance.ts';
-import { type Choice, choose, type OwnEntrance } from './choose.ts';
+import { type Choice, choose, type OwnEntrance, type Standing } from './choose.ts';
 import {
   DENY_TUNNEL,
   type EntranceOwner,
@@ -55,6 +55,10 @@ export interface TunnelProfile extends ProfilePolicies {
 export interface TunnelInput {
   readonly namespace: NamespaceFacts;
   readonly profiles: readonly TunnelProfile[];
+  /** The names of the profiles whose policies stay as they are. */
+  readonly held: readonly string[];
+  /** The names of the profiles whose policies or objects go. */
+  readonly leaving: readonly string[];
   /** All NetworkPolicies of the namespace, own and foreign ones. Those of profiles have the labels of their owners. */
   readonly policies: readonly NetworkPolicy[];
   /** The own AuthorizationPolicies of the namespace, with the labels of their owners. */
@@ -74,16 +78,22 @@ const LABEL_WAYPOINT = 'istio.io/use-waypoint';
 
 export function planTunnels(input: TunnelInput, context: TunnelContext): TunnelPlan {
   const { profiles, policies, objects, namespace, ambient } = input;
+  const held = input.held.map((profile) => heldPolicies(profile, policies));
+  const standings = new Map<string, Standing>([
+    ...input.leaving.map((name) => [name, 'leaving'] as const),
+    ...input.held.map((name) => [name, 'held'] as const),
+    ...profiles.map(({ profile, isAsking }) => [profile, isAsking ? 'asking' : 'enforced'] as const),
+  ]);
   const failure = acceptanceFailure(objects);
   const hasDeny = objects.some(isTunnelDeny);
   // Permits alone are left where somebody else has removed the policy that restricts: it is restored.
   const isRestricted = (hasDeny || objects.some(isTunnel)) && !objects.some(isOverlayCover);
-  const wanted = wantedPassages(profiles, { ...context, hasWaypoint: hasWaypoint(namespace) });
+  const wanted = wantedPassages([...profiles, ...held], { ...context, hasWaypoint: hasWaypoint(namespace) });
   const choice = choose(
     wanted,
     {
       entrances: entrancesOf(policies, context.port),
-      openRules: openRulesOf(policies, profiles, context.port),
+      openRules: openRulesOf(policies, standings, context.port),
       covers: coversOf(policies, context.port),
       permits: permitsOf(objects),
       isRestricted,
@@ -91,7 +101,7 @@ export function planTunnels(input: TunnelInput, context: TunnelContext): TunnelP
     },
     {
       labelsOf: labelsIn(context.namespaces),
-      isAsking: (name) => profiles.some(({ profile, isAsking }) => isAsking && profile === name),
+      standingOf: (profile) => standings.get(profile),
       permitFor: (passage) => {
         const permit = permitFor(passage, context);
         return 'message' in permit ? undefined : permit;
@@ -121,8 +131,17 @@ export function planTunnels(input: TunnelInput, context: TunnelContext): TunnelP
         .map((each) => [each.profile, tunnelsOf(each, entrances, shared)]),
     ),
     isSettled: choice.isSettled,
-    objects: isWithoutOverlay ? [] : overlayOf(profiles, choice, context.trustDomain),
+    objects: isWithoutOverlay ? [] : overlayOf([...profiles, ...held], choice, context.trustDomain),
   };
+}
+
+/** The policies as they are. What they open by themselves needs a permit too; their tunnels have theirs. */
+function heldPolicies(profile: string, observed: readonly NetworkPolicy[]): ProfilePolicies {
+  const policies = observed.filter(
+    (each) =>
+      each.metadata.labels?.[LABEL_PROFILE] === profile && !isTunnel(each) && !isTransitionalCover(each),
+  );
+  return { profile, isAsking: false, policies };
 }
 
 /** Connections to a namespace with a waypoint come from the waypoint, under its identity. */
@@ -204,7 +223,7 @@ interface TunnelsContext {
 }
 
 function overlayOf(
-  profiles: readonly TunnelProfile[],
+  profiles: readonly ProfilePolicies[],
   { permits }: Choice,
   trustDomain: string | undefined,
 ): AuthorizationPolicy[] {
@@ -214,7 +233,7 @@ function overlayOf(
   ]);
 }
 
-function denyOf({ policies }: TunnelProfile): AuthorizationPolicy[] {
+function denyOf({ policies }: ProfilePolicies): AuthorizationPolicy[] {
   const deny = policies.find(
     ({ metadata, spec }) =>
       metadata.labels?.[LABEL_ROLE] === 'default-deny' && isolates(spec).includes('Ingress'),
@@ -230,7 +249,7 @@ function denyOf({ policies }: TunnelProfile): AuthorizationPolicy[] {
   return [{ apiVersion: SECURITY_API_VERSION, kind: 'AuthorizationPolicy', metadata, spec: DENY_TUNNEL }];
 }
 
-function metadataOf({ policies }: TunnelProfile): ProfileMetadata {
+function metadataOf({ policies }: ProfilePolicies): ProfileMetadata {
   const own = policies.find(({ metadata }) => metadata.labels?.[LABEL_EXCEPTION] === undefined);
   return own?.metadata ?? {};
 }

@@ -17,6 +17,8 @@ import { coversOf, openRulesOf, wantedPassages } from './wanted.ts';
 
 export interface UnknownMesh {
   readonly profiles: readonly TunnelProfile[];
+  /** The names of the profiles whose policies or objects go. */
+  readonly leaving: readonly string[];
   /** All NetworkPolicies of the namespace, own and foreign ones. */
   readonly policies: readonly NetworkPolicy[];
   readonly namespaces: readonly NamespaceFacts[];
@@ -49,7 +51,7 @@ export function withoutKnownMesh(kept: MeshTunnels, mesh: UnknownMesh): MeshTunn
 /** The parts of rules in entrances that close. */
 function entrancesInstead(
   standing: readonly OwnEntrance[],
-  { profiles, policies, namespaces, port }: UnknownMesh,
+  { profiles, leaving, policies, namespaces, port }: UnknownMesh,
 ): OwnEntrance[] {
   const { passages, unsayable } = wantedPassages(profiles, { port, trustDomain: undefined, namespaces });
   const open = passages.filter(({ needsEntrance }) => !needsEntrance);
@@ -61,10 +63,10 @@ function entrancesInstead(
   ];
   const staying = new Set([...standing, ...open].map(entranceKey));
   // Entrances that a deleted profile has left stay.
-  const names = new Set(profiles.map(({ profile }) => profile));
+  const changing = new Set([...profiles.map(({ profile }) => profile), ...leaving]);
   const closing = [
-    ...entrancesOf(policies, port).filter(({ profile }) => names.has(profile)),
-    ...openRulesOf(policies, profiles, port),
+    ...entrancesOf(policies, port).filter(({ profile }) => changing.has(profile)),
+    ...openRulesOf(policies, changing, port),
     ...coversOf(policies, port),
   ].filter((each) => !staying.has(entranceKey(each)));
   const owned = new Set(standing.map(ownedKey));

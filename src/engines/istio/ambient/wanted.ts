@@ -104,18 +104,21 @@ function rulesIn({ policies, ...profile }: ProfilePolicies) {
 }
 
 /**
- * The entrances of observed policies by rules that open the tunnel's port by themselves. Those of other owners are left out:
+ * The entrances of observed policies by rules that open the tunnel's port by themselves. Those of other profiles are left out:
  * what their policies allow is theirs.
+ *
+ * @param profiles by name
  */
 export function openRulesOf(
   observed: readonly NetworkPolicy[],
-  profiles: readonly ProfilePolicies[],
+  profiles: Pick<ReadonlySet<string>, 'has'>,
   port: number,
 ): Entrance[] {
-  const names = new Set(profiles.map(({ profile }) => profile));
   const own = observed.filter(
     (each) =>
-      names.has(each.metadata.labels?.[LABEL_PROFILE] ?? '') && !isTunnel(each) && !isTransitionalCover(each),
+      profiles.has(each.metadata.labels?.[LABEL_PROFILE] ?? '') &&
+      !isTunnel(each) &&
+      !isTransitionalCover(each),
   );
   return openEntrances(own, port);
 }

@@ -68,6 +68,7 @@ describe('the tunnel of a mesh that is not known', () => {
     namespace.isolate([named]);
     namespace.policies = [...namespace.policies, ...tunnelsIn(forgotten(meshProfile([front]), false))];
     namespace.isKnown = false;
+    namespace.held = new Set(['segmented']);
     const tunnels = namespace.plan([named]).profiles.get('named');
     assert.deepEqual(tunnels?.policies, []);
   });

@@ -15,6 +15,7 @@ import {
   type TunnelPlan,
   type TunnelProfile,
 } from '../../../../src/engines/istio/ambient/plan.ts';
+import { isTunnelDeny } from '../../../../src/engines/istio/ambient/objects.ts';
 import { withoutKnownMesh } from '../../../../src/engines/istio/ambient/unknown.ts';
 import { detectIstio } from '../../../../src/engines/istio/detect.ts';
 import { planOverlay } from '../../../../src/engines/istio/overlay.ts';
@@ -22,7 +23,7 @@ import type { ObjectStep } from '../../../../src/engines/object-step.ts';
 import { type Compiled, compile } from '../../../../src/policy/compile.ts';
 import { asksForTunnels } from '../../../../src/policy/mesh.ts';
 import { plan } from '../../../../src/policy/planning/plan.ts';
-import { keptTunnels, type MeshTunnels } from '../../../../src/policy/tunnels.ts';
+import { isTunnel, keptTunnels, type MeshTunnels, NO_TUNNELS } from '../../../../src/policy/tunnels.ts';
 import { isolatesAll } from '../../../../src/policy/planning/effect.ts';
 import { isTransitionalCover } from '../../../../src/policy/planning/transition.ts';
 import { facts, ownerByLabels, profile } from '../../../policy/fixture.ts';
@@ -93,6 +94,8 @@ export class AmbientNamespace {
   objects: readonly KubeObject[] = [];
   /** False while the operator can't read the mesh or its policies. */
   isKnown = true;
+  /** The profiles whose policies and objects stay as they are. */
+  held: ReadonlySet<string> = new Set();
   readonly #labels: StringMap;
 
   constructor(labels: StringMap = {}) {
@@ -128,10 +131,14 @@ export class AmbientNamespace {
       unresolved,
     }));
     if (!this.isKnown) return { profiles: this.#unknown(profiles, compiled), isSettled: true, objects: [] };
+    if (!compiled.some(({ isAsking }) => isAsking))
+      return { profiles: NO_TUNNELS, isSettled: true, objects: [] };
     return planTunnels(
       {
         namespace: { ...SHOP, labels: { ...SHOP.labels, ...this.#labels } },
         profiles: compiled,
+        held: [...this.held],
+        leaving: this.#leaving(profiles),
         policies: this.policies,
         objects: this.objects,
         ambient: NAMESPACES.filter(({ labels }) => labels['istio.io/dataplane-mode'] === 'ambient'),
@@ -145,10 +152,17 @@ export class AmbientNamespace {
     const intents = asking.map(([made, own]) => ({ profile: made, compiled: own }));
     return withoutKnownMesh(keptTunnels(intents, this.policies, 'not read'), {
       profiles: compiled,
+      leaving: this.#leaving(profiles),
       policies: this.policies,
       namespaces: NAMESPACES,
       port: TUNNEL_PORT,
     });
+  }
+
+  #leaving(profiles: readonly SegmentationProfile[]): string[] {
+    const staying = new Set([...profiles.map(({ metadata }) => metadata.name), ...this.held]);
+    const owners = new Set([...this.policies, ...this.objects].flatMap((each) => ownerByLabels(each) ?? []));
+    return [...owners.difference(staying)];
   }
 
   /**
@@ -164,8 +178,11 @@ export class AmbientNamespace {
         yield this.#write(step);
       }
     }.bind(this);
+    const isAsked = profiles.some(({ spec }) => asksForTunnels(spec));
     const first = this.plan(profiles);
-    yield* carryOut(this.#overlay(first).widen);
+    // Where nobody asks for a tunnel any more, it closes before what restricts it goes.
+    if (isAsked || !this.objects.some((each) => isTunnel(each) || isTunnelDeny(each)))
+      yield* carryOut(this.#overlay(first).widen);
     for (const step of plan(this.policies, this.#desired(profiles, first), {
       hasPods: true,
       ownerOf: ownerByLabels,
@@ -176,6 +193,7 @@ export class AmbientNamespace {
       writes += 1;
       yield `${step.verb} NetworkPolicy ${name}`;
     }
+    if (!isAsked && this.policies.some(isTunnel)) return writes;
     const last = this.#overlay(this.plan(profiles));
     yield* carryOut([...last.widen, ...last.narrow]);
     return writes;
@@ -215,7 +233,7 @@ export class AmbientNamespace {
   #overlay({ objects }: TunnelPlan) {
     if (!this.isKnown) return { widen: [], narrow: [] };
     const ownerOf = ({ metadata }: KubeObject) => metadata.labels?.['segmentation.dev/profile'];
-    return planOverlay(this.objects, { policies: objects, kept: new Set() }, { ownerOf, meshWide: [] });
+    return planOverlay(this.objects, { policies: objects, kept: this.held }, { ownerOf, meshWide: [] });
   }
 
   /** Without the direction, where a peer without last known form would be cut off. */
@@ -224,10 +242,13 @@ export class AmbientNamespace {
       unresolved.some(({ direction, hasLastKnown }) => direction === 'Ingress' && !hasLastKnown),
     );
     if (isPostponed && !this.isIsolated) return [];
-    return compiledAll(profiles).flatMap(([{ metadata }, { policies }]) => [
-      ...policies,
-      ...(tunnels.get(metadata.name)?.policies ?? []),
-    ]);
+    return [
+      ...compiledAll(profiles).flatMap(([{ metadata }, { policies }]) => [
+        ...policies,
+        ...(tunnels.get(metadata.name)?.policies ?? []),
+      ]),
+      ...this.policies.filter((each) => this.held.has(ownerByLabels(each) ?? '')),
+    ];
   }
 
   #write(step: ObjectStep): string {

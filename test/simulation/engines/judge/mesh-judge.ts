@@ -121,10 +121,12 @@ export function tunnelPlan(
 ): TunnelPlan | undefined {
   const { labels } = combination;
   if (!isLabelledAmbient(labels) || labels === undefined) return undefined;
-  const enforced = intentsOf(combination, namespace, policies).filter(
-    ({ relation }) => relation === 'enforce',
-  );
+  const intents = intentsOf(combination, namespace, policies);
+  const enforced = intents.filter(({ relation }) => relation === 'enforce');
   if (!enforced.some(({ profile }) => asksForTunnels(profile.spec))) return undefined;
+  const permits = objects.flatMap(({ kind, object }) => (kind === AUTHORIZATION_POLICY ? [object] : []));
+  const owners = new Set([...policies, ...permits].flatMap((each) => ownerOf(each) ?? []));
+  const staying = intents.filter(({ relation }) => relation === 'enforce' || relation === 'held');
   const namespaces = [...storage.values(NAMESPACE)].map(({ metadata }) => ({
     name: metadata.name,
     labels: metadata.labels ?? {},
@@ -138,10 +140,10 @@ export function tunnelPlan(
         policies: compiled.policies,
         unresolved: compiled.unresolved,
       })),
+      held: intents.flatMap(({ relation, profile }) => (relation === 'held' ? [profile.metadata.name] : [])),
+      leaving: [...owners.difference(new Set(staying.map(({ profile }) => profile.metadata.name)))],
       policies,
-      objects: objects
-        .filter(({ kind, object }) => kind === AUTHORIZATION_POLICY && ownerOf(object) !== undefined)
-        .map(({ object }) => object as KubeObject),
+      objects: permits.filter((each) => ownerOf(each) !== undefined),
       ambient: namespaces.filter((each) => isLabelledAmbient(each.labels)),
     },
     { port: TUNNEL_PORT, trustDomain: 'cluster.local', namespaces },

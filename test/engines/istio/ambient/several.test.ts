@@ -1,0 +1,161 @@
+/** The tunnel of a namespace that several profiles share, while they come, change, leave, or are held. */
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import type { IngressRule, SegmentationProfile } from '../../../../src/api/profile.ts';
+import { NOTHING_ALLOWED, ownerByLabels, runs } from '../../../policy/fixture.ts';
+import { profiles as generated, SOURCES, TARGETS, tcp } from './arbitrary.ts';
+import { AmbientNamespace, type Connection, isMeant, meshProfile, TUNNEL_PORT } from './world.ts';
+
+const CONNECTIONS: readonly Connection[] = TARGETS.flatMap((to) =>
+  SOURCES.flatMap((from) => [80, 90, TUNNEL_PORT].map((port) => ({ from, to, port }))),
+);
+const textOf = ({ from, to, port }: Connection) => `${from.namespace}/${from.name} to ${to.name}:${port}`;
+const textsOf = (isIn: (connection: Connection) => boolean) => new Set(CONNECTIONS.filter(isIn).map(textOf));
+const passing = (namespace: AmbientNamespace) => textsOf((each) => namespace.passes(each));
+
+const WITHOUT_MESH = {
+  baseline: NOTHING_ALLOWED,
+  mesh: { authorization: 'Disabled', mtls: 'Disabled' },
+} as const;
+
+/** What passes by the policies and objects of held profiles alone. */
+function heldIn({ policies, objects, held }: AmbientNamespace): ReadonlySet<string> {
+  if (held.size === 0) return new Set();
+  const alone = new AmbientNamespace();
+  alone.policies = policies.filter((each) => held.has(ownerByLabels(each) ?? ''));
+  alone.objects = objects.filter((each) => held.has(ownerByLabels(each) ?? ''));
+  return alone.policies.length === 0 ? new Set() : passing(alone);
+}
+
+interface Edit {
+  readonly profiles: readonly SegmentationProfile[];
+  /** The profiles that are held, as far as they have policies. */
+  readonly held: readonly string[];
+  /** The number of writes after which the operator is killed. */
+  readonly kill: number;
+  /** True if istiod accepts before it is started again. */
+  readonly isAccepted: boolean;
+}
+
+/** Carries the edit out. Each state is compared with the one before it. @returns the number of connections that pass */
+function judge(namespace: AmbientNamespace, { profiles: all, held, kill, isAccepted }: Edit): number {
+  const owners = namespace.policies.flatMap((each) => ownerByLabels(each) ?? []);
+  namespace.held = new Set(owners).intersection(new Set(held));
+  const profiles = all.filter(({ metadata }) => !namespace.held.has(metadata.name));
+  const before = passing(namespace);
+  const asking = profiles.filter(({ spec }) => spec.mesh?.authorization === 'Enforce');
+  // A profile that asks for no tunnel means its connections by the rules alone that open the tunnel's own port.
+  const meant = textsOf(
+    (each) =>
+      (asking.length > 0 && isMeant(asking, each)) ||
+      (profiles.length > 0 && isMeant(profiles, { ...each, port: TUNNEL_PORT })),
+  ).union(heldIn(namespace));
+  let passed = 0;
+  const check = (step: string) => {
+    const now = passing(namespace);
+    if (!namespace.isIsolated || namespace.isCovered) for (const each of now) before.add(each);
+    for (const each of now) assert.ok(before.has(each) || meant.has(each), `wider after ${step}: ${each}`);
+    for (const each of wasPassing)
+      if (meant.has(each)) assert.ok(now.has(each), `cut after ${step}: ${each}`);
+    passed += now.size;
+  };
+  const wasPassing = new Set(before);
+  const writing = namespace.reconcile(profiles);
+  for (let n = 0; n < kill; n++) {
+    const next = writing.next();
+    if (next.done === true) break;
+    check(next.value);
+  }
+  if (isAccepted) namespace.accept();
+  namespace.settle(profiles, check);
+  return passed;
+}
+
+describe('the tunnel of several profiles', () => {
+  const web = { matchLabels: { app: 'web' } };
+  const rule = (more: Partial<IngressRule> = {}): IngressRule => ({
+    name: 'r',
+    from: [{ podSelector: web }],
+    ports: [tcp(80)],
+    ...more,
+  });
+  const unsayable = { podSelector: { matchExpressions: [{ key: 'app', operator: 'Exists' as const }] } };
+  const edit = (profiles: readonly SegmentationProfile[], held: readonly string[] = []): Edit => ({
+    profiles,
+    held,
+    kill: 0,
+    isAccepted: false,
+  });
+
+  for (const [title, leaving, coming] of [
+    [
+      'passes on what a leaving profile lets in by a rule for every port',
+      meshProfile([rule({ ports: [tcp(TUNNEL_PORT)] })], 'leaving', WITHOUT_MESH),
+      meshProfile([rule()], 'coming'),
+    ],
+    [
+      'passes on what a leaving profile lets in by its tunnel to a rule that no permit can say',
+      meshProfile([rule()], 'leaving'),
+      meshProfile([rule(unsayable)], 'coming'),
+    ],
+  ] as const)
+    it(title, () => {
+      const namespace = new AmbientNamespace();
+      namespace.settle([leaving]);
+      const before = passing(namespace);
+      assert.ok(before.has('shop/web-well to web:80'));
+      judge(namespace, edit([coming]));
+      assert.ok(passing(namespace).has('shop/web-well to web:80'));
+    });
+
+  it('closes for a rule that leaves before the restriction goes that nobody asks for any more', () => {
+    const asking = meshProfile([], 'asking');
+    const namespace = new AmbientNamespace();
+    namespace.settle([asking]);
+    const open = meshProfile([rule({ ...unsayable, ports: [tcp(TUNNEL_PORT)] })], 'open', WITHOUT_MESH);
+    judge(namespace, edit([asking, open]));
+    judge(namespace, edit([meshProfile([], 'asking', WITHOUT_MESH)]));
+    assert.deepEqual(passing(namespace), new Set());
+  });
+
+  it('stays open for a rule for every port of a profile that is held, as another one begins to ask for it', () => {
+    const namespace = new AmbientNamespace();
+    const held = meshProfile([rule({ ports: [tcp(TUNNEL_PORT)] })], 'held', WITHOUT_MESH);
+    namespace.settle([held]);
+    judge(namespace, edit([meshProfile([], 'asking')], ['held']));
+    assert.ok(passing(namespace).has('shop/web-well to web:80'));
+  });
+
+  const named = (name: string) =>
+    fc.tuple(generated, fc.boolean()).map(
+      ([{ metadata, spec }, isAsking]): SegmentationProfile => ({
+        metadata: { ...metadata, name, uid: `uid-${name}` },
+        spec: isAsking ? spec : { ...spec, ...WITHOUT_MESH },
+      }),
+    );
+  const both = fc
+    .tuple(fc.option(named('one')), fc.option(named('two')))
+    .map((each) => each.filter((profile) => profile !== null));
+
+  it('is never wider, and never cut, while profiles come, change, leave and are held', () => {
+    let passed = 0;
+    const edits = fc.array(
+      fc.record({
+        profiles: both,
+        held: fc.oneof({ weight: 2, arbitrary: fc.constant([]) }, fc.subarray(['one', 'two'])),
+        kill: fc.integer({ min: 0, max: 10 }),
+        isAccepted: fc.boolean(),
+      }),
+      { minLength: 1, maxLength: 3 },
+    );
+    fc.assert(
+      fc.property(both, edits, (first, all) => {
+        const namespace = new AmbientNamespace();
+        namespace.settle(first);
+        for (const each of all) passed += judge(namespace, each);
+      }),
+      { numRuns: runs(120) },
+    );
+    assert.ok(passed > 0);
+  });
+});
