@@ -171,9 +171,9 @@ describe('own objects that somebody has changed', () => {
   });
 
   it('that ask for mutual TLS are restored', () => {
-    const deny = policies.find(({ metadata }) => metadata.name.endsWith('default-deny'));
+    const denies = policies.filter(({ metadata }) => metadata.name.endsWith('default-deny'));
     const plan = (objects: readonly KubeObject[]) =>
-      planMutualTLS(objects, { deny, isPossible: true, kept }, { ownerOf });
+      planMutualTLS(objects, { denies, isPossible: true, kept }, { ownerOf });
     assertRestored(settled([], plan), plan);
   });
 });

@@ -65,7 +65,7 @@ export function planWithoutMesh(
   const modes = standingModes(authorization, profiles);
   const context = { ownerOf: authorization.ownerOf, meshWide: 'unknown' } as const;
   const strict = new Set(profiles.filter(isStrict).map(({ metadata }) => metadata.name));
-  const deny = policies.find((each) => isDenyOfAny(each, strict));
+  const denies = policies.filter((each) => isDenyOfAny(each, strict));
   return {
     access: hasTunnelObjects(authorization)
       ? planOverlay(authorization.objects, { policies: [], kept: modes.size > 0 ? staying : kept }, context)
@@ -74,7 +74,7 @@ export function planWithoutMesh(
           { policies, modes, kept, excepting },
           { ...context, identities: NO_IDENTITIES },
         ),
-    tls: planMutualTLS(authentication.objects, { deny, isPossible: false, kept }, authentication),
+    tls: planMutualTLS(authentication.objects, { denies, isPossible: false, kept }, authentication),
     stays: modes.size > 0,
   };
 }

@@ -57,8 +57,8 @@ export function rulesOutOfMesh(
 }
 
 export interface DesiredMutualTLS {
-  /** The default-deny of the profile that asks for it; undefined: none does. */
-  readonly deny: NetworkPolicy | undefined;
+  /** The default-denies of the profiles that ask for it. */
+  readonly denies: readonly NetworkPolicy[];
   /** True if the preflight found nothing. */
   readonly isPossible: boolean;
   /** Profiles whose observed objects stay as they are. */
@@ -73,7 +73,7 @@ export type MutualTLSPlan = OverlayPlan & {
 /** @param observed all PeerAuthentications of the namespace; of foreign ones the name is enough */
 export function planMutualTLS(
   observed: readonly KubeObject[],
-  { deny, isPossible, kept }: DesiredMutualTLS,
+  { denies, isPossible, kept }: DesiredMutualTLS,
   { ownerOf }: Pick<OverlayPlanContext, 'ownerOf'>,
 ): MutualTLSPlan {
   const isForeign = observed.some((each) => ownerOf(each) === undefined);
@@ -81,6 +81,9 @@ export function planMutualTLS(
     const owner = ownerOf(each);
     return owner !== undefined && !kept.has(owner);
   });
+  const names = new Set(own.map(({ metadata }) => metadata.name));
+  // One object is enough: the one that stands.
+  const deny = denies.find(({ metadata }) => names.has(metadata.name)) ?? denies[0];
   const wanted = deny && objectFor(deny);
   const before = own.find(({ metadata }) => metadata.name === wanted?.metadata.name);
   const remove = own

@@ -110,13 +110,13 @@ function objectsOf(
   const strict = new Set(
     profiles.filter(({ spec }) => spec.mesh?.mtls === 'Strict').map(({ metadata }) => metadata.name),
   );
-  const deny = policies.find(
+  const denies = policies.filter(
     ({ metadata: { labels = {} } }) =>
       labels[LABEL_ROLE]?.endsWith('-deny') === true &&
       strict.has(snapshot.ownerOf({ metadata: { name: '', labels } }) ?? ''),
   );
   const isPossible = rulesOutOfMesh(policies, identities, pastSidecars(facts)).length === 0;
-  const tls = planMutualTLS(authentications, { deny, isPossible, kept }, { ownerOf });
+  const tls = planMutualTLS(authentications, { denies, isPossible, kept }, { ownerOf });
   return [
     ...applied(
       authorizations.filter((each) => ownerOf(each) !== undefined),

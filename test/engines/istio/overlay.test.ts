@@ -500,9 +500,9 @@ describe('strict mutual TLS', () => {
       { name: 'scrape', from: [{ namespaces: ['monitoring'] }], ports: [{ protocol: 'TCP', port: 15_020 }] },
     ],
   });
-  const deny = policies.find(({ metadata }) => metadata.name === 'segmented.default-deny');
+  const denies = policies.filter(({ metadata }) => metadata.name === 'segmented.default-deny');
   const past = pastSidecars(mesh);
-  const asked = { deny, isPossible: true, kept: NOBODY };
+  const asked = { denies, isPossible: true, kept: NOBODY };
 
   it('lists the rules whose peers have no identity, but for the ports of sidecars themselves', () => {
     assert.deepEqual(rulesOutOfMesh(policies, inMesh('shop', 'front'), past), ['office']);
@@ -527,8 +527,20 @@ describe('strict mutual TLS', () => {
     const [step] = narrow;
     assert.ok(step?.verb === 'create');
     assert.deepEqual((step.object as { spec?: unknown }).spec, { mtls: { mode: 'STRICT' } });
-    const gone = planMutualTLS([step.object], { ...asked, deny: undefined }, { ownerOf });
+    const gone = planMutualTLS([step.object], { ...asked, denies: [] }, { ownerOf });
     assert.deepEqual([gone.widen.map(({ verb }) => verb), gone.narrow], [['delete'], []]);
+  });
+
+  it('stays as it is while another profile asks for it too', () => {
+    const [step] = planMutualTLS([], asked, { ownerOf }).narrow;
+    assert.ok(step?.verb === 'create');
+    const others = denies.map((each) => ({
+      ...each,
+      metadata: { ...each.metadata, name: 'another.default-deny' },
+    }));
+    const both = { ...asked, denies: [...others, ...denies] };
+    const { widen, narrow } = planMutualTLS([step.object], both, { ownerOf });
+    assert.deepEqual([widen, narrow], [[], []]);
   });
 
   it('waits for the preflight, stays once it is there, and yields to a foreign PeerAuthentication', () => {

@@ -85,8 +85,8 @@ export function unmetOverlay(
     .map(({ metadata }) => metadata.name);
   const past = ambient ? PAST_ZTUNNEL : PAST_SIDECARS;
   const isPossible = rulesOutOfMesh(desired.policies, identities, past).length === 0;
-  const deny = desired.policies.find((each) => isDenyOf(each, strict));
-  const tls = planMutualTLS(of(PEER_AUTHENTICATION), { deny, isPossible, kept: desired.kept }, { ownerOf });
+  const denies = desired.policies.filter((each) => isDenyOf(each, strict));
+  const tls = planMutualTLS(of(PEER_AUTHENTICATION), { denies, isPossible, kept: desired.kept }, { ownerOf });
   const [step] = [...access.widen, ...access.narrow, ...tls.widen, ...tls.narrow];
   if (step !== undefined) return `an object of the overlay is still to be written: ${JSON.stringify(step)}`;
   return leftOver(combination, namespace, { objects, ownerOf });
