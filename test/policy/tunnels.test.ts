@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { alternativeName } from '../../src/api/names.ts';
 import { projectNamespace } from '../../src/cluster-state/items.ts';
 import { NO_MESH_SUPPORT } from '../../src/controller/mesh-support.ts';
+import { permitPolicies } from '../../src/engines/istio/ambient/objects.ts';
 import { compile } from '../../src/policy/compile.ts';
 import { intersection } from '../../src/policy/semantics/selector.ts';
 import { ENROLLED } from '../../src/policy/tunnel-rule.ts';
@@ -68,5 +70,19 @@ describe('policies of the tunnel of a mesh', () => {
     assert.ok(
       !isTunnel({ metadata: { name, annotations, labels: { 'segmentation.dev/role': 'transition' } } }),
     );
+  });
+
+  it('are told by their notes also as permits under alternative names', () => {
+    for (const pods of [{}, { matchLabels: { app: 'web' } }]) {
+      const [permit] = permitPolicies(
+        'segmented',
+        [{ profile: 'segmented', pods, identity: { namespaces: ['front'] }, ports: new Set([8080]) }],
+        { trustDomain: 'cluster.local', metadata: { namespace: 'shop' } },
+      );
+      assert.ok(permit);
+      const { labels: _, ...metadata } = permit.metadata;
+      const name = alternativeName('segmented', metadata.name);
+      assert.ok(isTunnel({ ...permit, metadata: { ...metadata, name } }));
+    }
   });
 });

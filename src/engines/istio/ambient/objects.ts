@@ -84,11 +84,13 @@ export function permitPolicies(
     const [first, ...more] = rulesFor(group, trustDomain);
     if (first === undefined) return [];
     const { matchLabels } = pods;
+    const notes = formatNotes([first, ...more].map(() => ({ rule: TUNNEL_RULE })));
     return [
       {
         apiVersion: SECURITY_API_VERSION,
         kind: 'AuthorizationPolicy',
-        metadata: named(profile, pods, metadata),
+        // Under an alternative name, and without its labels, the notes alone tell a permit from other policies of the overlay.
+        metadata: { ...named(profile, pods, metadata), annotations: { [ANNOTATION_RULES]: notes } },
         spec: { action: 'ALLOW', ...(matchLabels && { selector: { matchLabels } }), rules: [first, ...more] },
       },
     ];
