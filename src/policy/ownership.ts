@@ -1,7 +1,16 @@
 /** The owners of own objects, also where somebody has removed their labels. Pure. */
 import type { KubeObject, ObjectMeta } from '../api/meta.ts';
-import { LABEL_EXCEPTION, LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../api/names.ts';
-import { isExceptionReference, isProfileReference } from './semantics/normalize.ts';
+import {
+  LABEL_EXCEPTION,
+  LABEL_MANAGED_BY,
+  LABEL_PROFILE,
+  LABEL_ROLE,
+  MANAGER,
+  policyName,
+} from '../api/names.ts';
+import type { NetworkPolicy } from '../api/network-policy.ts';
+import type { SegmentationProfile } from '../api/profile.ts';
+import { isExceptionReference, isolates, isProfileReference } from './semantics/normalize.ts';
 
 /** The exception that an own object was written for: by its label or, without the label, by its owner; undefined if for none. */
 export function exceptionNameOf({
@@ -37,6 +46,23 @@ export function withOwnerLabels<T extends KubeObject>(object: T, profile: string
   };
   if (Object.entries(owners).every(([key, value]) => labels?.[key] === value)) return object;
   return { ...object, metadata: { ...object.metadata, labels: { ...labels, ...owners } } };
+}
+
+/**
+ * An observed policy that stays as it is, with the labels that tell whose it is; after a restart, nothing else may. Without its
+ * role, no admission gate would take the default-deny for one. A policy that has its labels is returned as it is.
+ */
+export function keptForm(
+  policy: NetworkPolicy,
+  { metadata: { name }, spec }: SegmentationProfile,
+): NetworkPolicy {
+  const kept = withOwnerLabels(policy, name);
+  const { labels } = kept.metadata;
+  if (labels?.[LABEL_ROLE] !== undefined || kept.metadata.name !== policyName(name, 'default-deny'))
+    return kept;
+  const isWhole = spec.isolation.every((direction) => isolates(policy.spec).includes(direction));
+  const role = isWhole ? 'default-deny' : 'partial-deny';
+  return { ...kept, metadata: { ...kept.metadata, labels: { ...labels, [LABEL_ROLE]: role } } };
 }
 
 /** The object that a profile leaves behind: its labels alone name the profile, and the fence refuses one without them. */

@@ -44,7 +44,7 @@ import type { DesiredOverlay, MeshSupport } from '../mesh-support.ts';
 import { AMBIENT_MODE, type Enrolment, SIDECARS } from './enrolment.ts';
 import { Members } from './members.ts';
 import { OverlayReports } from './report.ts';
-import { disowningWrites, type OverlayWrite } from './retained.ts';
+import { ownershipWrites, type OverlayWrite } from './retained.ts';
 import { Tunnels } from './tunnels.ts';
 import { hasTunnelObjects, isStrict, type OwnedObjects, planWithoutMesh } from './without-mesh.ts';
 
@@ -247,10 +247,8 @@ export class MeshOverlay {
     const planned = this.#planObjects(namespace, desired);
     const { comesLast = false, closesFirst = false, widen = [], narrow = [] } = planned ?? {};
     const context = { planned: [...widen, ...narrow], clusterState: this.#options.clusterState };
-    const disowned = this.#all.flatMap((objects) => disowningWrites(objects, namespace.key, context));
-    return disowned.length === 0
-      ? planned
-      : { comesLast, closesFirst, widen, narrow: [...narrow, ...disowned] };
+    const owning = this.#all.flatMap((objects) => ownershipWrites(objects, namespace.key, context));
+    return owning.length === 0 ? planned : { comesLast, closesFirst, widen, narrow: [...narrow, ...owning] };
   }
 
   #planObjects(namespace: NamespaceItem, desired: DesiredOverlay): Planned | undefined {

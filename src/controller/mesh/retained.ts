@@ -1,9 +1,9 @@
-/** The objects of an overlay that a profile leaves behind which is deleted under Retain. No I/O. */
+/** The owners of an overlay's objects that stay as they are, as under Retain. No I/O. */
 import type { KubeObject } from '../../api/meta.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
 import { isAsWritten } from '../../engines/digests.ts';
 import type { ObjectStep } from '../../engines/object-step.ts';
-import { disowned } from '../../policy/ownership.ts';
+import { disowned, withOwnerLabels } from '../../policy/ownership.ts';
 import { isProfileReference } from '../../policy/semantics/normalize.ts';
 import type { EngineObjects } from '../engines/objects.ts';
 
@@ -17,10 +17,10 @@ export interface RetainedContext {
 }
 
 /**
- * The writes that remove the deleted profile from the ownerReferences of objects that stay, so that the garbage collector does
- * not delete them. They are needed also while everything else stays as it is.
+ * The writes of objects that stay as they are: they get back the labels that tell whose they are, and an object that a deleted
+ * profile leaves behind loses its owner, so that the garbage collector does not delete it.
  */
-export function disowningWrites(
+export function ownershipWrites(
   objects: EngineObjects,
   namespace: string,
   { planned, clusterState }: RetainedContext,
@@ -34,9 +34,10 @@ export function disowningWrites(
   };
   return objects.in(namespace).flatMap((before): OverlayWrite[] => {
     const owner = objects.ownerOf(before);
-    if (owner === undefined || !before.metadata.ownerReferences?.some(isProfileReference)) return [];
     // An older definition hides fields of it, which a write would remove for good: a rule without its peers means everyone.
-    if (!isRetained(owner) || isPlanned(before) || !isAsWritten(before)) return [];
-    return [[objects, { verb: 'update', object: disowned(before, owner), before }]];
+    if (owner === undefined || isPlanned(before) || !isAsWritten(before)) return [];
+    const isOwned = before.metadata.ownerReferences?.some(isProfileReference) === true;
+    const object = isOwned && isRetained(owner) ? disowned(before, owner) : withOwnerLabels(before, owner);
+    return object === before ? [] : [[objects, { verb: 'update', object, before }]];
   });
 }

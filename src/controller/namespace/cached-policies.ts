@@ -6,7 +6,9 @@ import { withFreeNames } from '../../policy/planning/free-names.ts';
 import { fingerprint } from '../../policy/semantics/normalize.ts';
 import type { Plan } from '../../policy/planning/plan.ts';
 import { exceptionOf, type PolicyItem } from '../../cluster-state/items.ts';
+import { SharedPolicy } from '../../cluster-state/policies/content-pool.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
+import { keptForm } from '../../policy/ownership.ts';
 import { type Gathered, hasUnresolvedPeers } from './gather.ts';
 
 export interface Converged {
@@ -41,7 +43,7 @@ export function convergenceOf({ namespace, intents }: Gathered, clusterState: Cl
       const profile = held.get(owner);
       // A held profile keeps its policies, but its exceptions begin and end.
       if (profile === undefined || exceptionOf(item) !== undefined) own.set(item.name, item.fingerprint);
-      else if (isToBeDisowned(item, profile)) return { kind: 'differs' };
+      else if (isToBeDisowned(item, profile) || lacksLabels(item, profile)) return { kind: 'differs' };
     }
   }
   const { named, conflicts } = withFreeNames(desired, taken);
@@ -54,6 +56,13 @@ export function convergenceOf({ namespace, intents }: Gathered, clusterState: Cl
 /** True if the policy outlives its profile, which is being deleted, and still names it as its owner. */
 function isToBeDisowned({ ownerUids }: PolicyItem, { metadata }: SegmentationProfile): boolean {
   return metadata.deletionTimestamp !== undefined && ownerUids.includes(metadata.uid ?? '');
+}
+
+/** True if somebody has removed labels of a policy that stays as it is. */
+function lacksLabels(item: PolicyItem, profile: SegmentationProfile): boolean {
+  if (item.content === undefined) return item.profile !== profile.metadata.name;
+  const policy = new SharedPolicy(item, item.content);
+  return keptForm(policy, profile) !== policy;
 }
 
 /** The policies of a namespace, and whether they come from the cache or were read live. */

@@ -4,7 +4,7 @@ import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../api/netwo
 import { withoutDirections, withRole } from '../../policy/directions.ts';
 import { carriesRules, isolatesAll } from '../../policy/planning/effect.ts';
 import { isTransition, isTransitionalCover } from '../../policy/planning/transition.ts';
-import { disowned, exceptionNameOf, withOwnerLabels } from '../../policy/ownership.ts';
+import { disowned, exceptionNameOf, keptForm, withOwnerLabels } from '../../policy/ownership.ts';
 import { isolates } from '../../policy/semantics/normalize.ts';
 import type { ProfileIntent } from './gather.ts';
 import { asNetworkPolicy, type ExtensionPolicy } from '../../policy/extensions.ts';
@@ -74,23 +74,19 @@ function desiredOfProfile(
 ): readonly NetworkPolicy[] {
   const { name, deletionTimestamp } = intent.profile.metadata;
   const waiting = postponed.get(name);
-  const own = () =>
-    observed.filter((each) => ownerOf(each) === name && (!isOfException(each) || isWanted(each, intent)));
+  const observedOwn = () =>
+    observed.filter((each) => ownerOf(each) === name).map((each) => keptForm(each, intent.profile));
+  const own = () => observedOwn().filter((each) => !isOfException(each) || isWanted(each, intent));
   // A profile that is deleted now has `deletionPolicy: Retain`: the garbage collector must not find its policies.
-  if (intent.relation === 'held') {
-    const held = observed.filter((each) => ownerOf(each) === name && !isOfException(each));
-    return [
-      ...(deletionTimestamp === undefined ? held : held.map((each) => disowned(each, name))),
-      ...(intent.added?.policies ?? []),
-    ];
-  }
-  if (waiting?.failure.kind === 'stalled')
-    return deletionTimestamp === undefined ? own() : own().map((each) => disowned(each, name));
+  const left = (policies: readonly NetworkPolicy[]) =>
+    deletionTimestamp === undefined ? policies : policies.map((each) => disowned(each, name));
+  if (intent.relation === 'held')
+    return [...left(observedOwn().filter((each) => !isOfException(each))), ...(intent.added?.policies ?? [])];
+  if (waiting?.failure.kind === 'stalled') return left(own());
   const wanted = withoutPostponed(intent, waiting);
   // A gate that looks for the default-deny would refuse Pods without it: the gate goes first. Until then the flows of
   // exceptions stay open too, where the profile leaves: they will be open without it.
-  if (wanted.length === 0 && isGated(name))
-    return intent.relation === 'enforce' ? own() : observed.filter((each) => ownerOf(each) === name);
+  if (wanted.length === 0 && isGated(name)) return intent.relation === 'enforce' ? own() : observedOwn();
   // A default-deny that a gate has found keeps its role while an edit that adds a direction is postponed.
   return waiting === undefined || !own().some((each) => roleOf(each) === 'default-deny')
     ? wanted

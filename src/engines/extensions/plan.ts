@@ -21,13 +21,13 @@ import {
 import type { PolicyType } from '../../api/network-policy.ts';
 import type { ExtensionPolicy } from '../../policy/extensions.ts';
 import { formatNotes, notesOf, type RuleNote } from '../../policy/notes.ts';
-import { exceptionNameOf } from '../../policy/ownership.ts';
+import { exceptionNameOf, withOwnerLabels } from '../../policy/ownership.ts';
 import { isOwnReference } from '../../policy/semantics/normalize.ts';
 import { updatedMetadata } from '../../policy/planning/updated-metadata.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
 import { byKey } from '../../util/order.ts';
 import type { ObjectStep } from '../object-step.ts';
-import { withDigests, writtenRules } from '../digests.ts';
+import { isAsWritten, withDigests, writtenRules } from '../digests.ts';
 import type { ExtensionEngine, ExtensionFrame } from './engine.ts';
 
 export interface ExtensionPlan {
@@ -94,6 +94,12 @@ export function planExtensions(
     else planUpdate(noted, before, { engine, widen, narrow });
   }
   for (const before of own.values()) narrow.push({ verb: 'delete', before });
+  for (const { object: before, owner } of isWritable ? owned : []) {
+    if (owner === undefined || !isKept(before, owner) || !isAsWritten(before)) continue;
+    // Somebody may have removed the labels that tell whose it is; after a restart, nothing else may.
+    const object = withOwnerLabels(before, owner);
+    if (object !== before) narrow.push({ verb: 'update', object, before });
+  }
   return { widen, narrow };
 }
 

@@ -63,3 +63,33 @@ describe('overlay of a profile that is deleted under Retain', () => {
     await world.during(overlay.stop());
   });
 });
+
+describe('overlay of a profile whose objects stay as they are', () => {
+  it('gets its labels back once, where somebody has removed them', async () => {
+    const world = new World();
+    const { metadata, spec } = world.createProfile(profile({ deletionPolicy: 'Retain' }));
+    const { name, resourceVersion = '' } = metadata;
+    world.clusterState.profiles.upsert(projectProfile({ metadata: { ...metadata, resourceVersion }, spec }));
+    const labels = { [LABEL_MANAGED_BY]: MANAGER, [LABEL_PROFILE]: name };
+    const path = `${AUTHORIZATION}/p.ingress`;
+    world.create(AUTHORIZATION, withDigests({ metadata: { name: 'p.ingress', labels }, spec: SPEC }, []));
+    const writes: string[] = [];
+    const overlay = new MeshOverlay(
+      { ...world.options, facts: () => undefined, onWrite: (verb) => writes.push(verb) },
+      { onIntent: () => {}, onDrift: () => {}, onReport: () => {} },
+    );
+    await world.during(overlay.restore(new AbortController().signal));
+    await world.scheduler.advance(MINUTE);
+    world.patch(path, { metadata: { labels: null } });
+    await world.scheduler.advance(MINUTE);
+    const desired = { policies: [], profiles: [], kept: new Set([name]), excepting: new Set<string>() };
+    for (let round = 0; round < 2; round++) {
+      const planned = overlay.plan(world.shop, () => desired);
+      const context = { send: (write: () => Promise<void>) => write(), signal: new AbortController().signal };
+      await world.during(planned.narrow(context as unknown as Parameters<typeof planned.narrow>[0]));
+    }
+    const stored = world.get(path) as KubeObject & { spec: unknown };
+    assert.deepEqual([stored.metadata.labels, stored.spec, writes], [labels, SPEC, ['update']]);
+    await world.during(overlay.stop());
+  });
+});

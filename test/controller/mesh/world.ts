@@ -70,6 +70,10 @@ export class World {
     return this.#send('GET', path).body as object;
   }
 
+  patch(path: string, body: object): void {
+    this.#send('PATCH', path, body);
+  }
+
   delete(path: string): void {
     this.#send('DELETE', path);
   }

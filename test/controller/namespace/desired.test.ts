@@ -88,6 +88,32 @@ describe('desired policies of exceptions', () => {
     }
   });
 
+  it('have their labels again while they stay as they are, and are the observed ones where they have them', () => {
+    const stripped = OWN.policies.map((each) => ({ ...each, metadata: { ...each.metadata, labels: {} } }));
+    const gated = { ...OWN, policies: [] };
+    for (const [relation, compiled, postponed, isGated] of [
+      ['held', OWN, new Map(), false],
+      ['enforce', OWN, new Map([['p', STALLED]]), false],
+      ['enforce', gated, new Map(), true],
+      ['none', gated, new Map(), true],
+    ] as const) {
+      const desired = (observed: readonly NetworkPolicy[]) =>
+        desiredOf([{ profile: PROFILE, relation, compiled }], postponed, {
+          observed,
+          ownerOf: () => 'p',
+          isGated: () => isGated,
+        }).policies;
+      const labelsOf = (policies: readonly NetworkPolicy[]) =>
+        policies.map(({ metadata }) => metadata.labels);
+      assert.deepEqual(labelsOf(desired(stripped)), labelsOf(OWN.policies));
+      assert.deepEqual(
+        desired(stripped).map(({ spec }) => spec),
+        OWN.policies.map(({ spec }) => spec),
+      );
+      for (const [index, each] of desired(OWN.policies).entries()) assert.equal(each, OWN.policies[index]);
+    }
+  });
+
   it('keep the bridges of an exception that goes on while the profile is stalled', () => {
     const [goingOn, over] = [...GOING_ON, ...OVER].map((each, index) => {
       const { metadata, spec } = bridgeFor(each);

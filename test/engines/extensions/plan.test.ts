@@ -128,6 +128,22 @@ describe('plan of extensions', () => {
     });
   });
 
+  it('gives objects that stay as they are their labels back, and nothing else', () => {
+    const object = created([API]);
+    assert.deepEqual(planFrom([object], [], ['p']), { widen: [], narrow: [] });
+    const { labels, ...metadata } = object.metadata;
+    const before = { ...object, metadata };
+    const plan = planExtensions([before], [], {
+      engine: CILIUM_EXTENSIONS,
+      ownerOf: () => 'p',
+      kept: new Set(['p']),
+    });
+    assert.deepEqual(plan, {
+      widen: [],
+      narrow: [{ verb: 'update', before, object: { ...object, metadata: { ...metadata, labels } } }],
+    });
+  });
+
   it('leaves foreign objects, and takes another name beside one with its own', () => {
     const foreign: KubeObject = { metadata: { name: 'p.egress', namespace: 'shop' } };
     const { widen, narrow } = planFrom([foreign], [desired([API])]);
