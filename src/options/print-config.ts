@@ -45,6 +45,6 @@ export function configurationText(options: Options): string {
       ...(options.prometheus && { prometheus: options.prometheus }),
       ...options.cluster,
     },
-    { lineWidth: 110, aliasDuplicateObjects: false },
+    { compat: 'yaml-1.1', lineWidth: 110, aliasDuplicateObjects: false },
   ).trimEnd();
 }

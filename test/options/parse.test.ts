@@ -512,7 +512,7 @@ describe('flags that print a text', () => {
     const given = {
       argv: ['--log-format=text', '--leader-election-namespace=ops'],
       env: { SEGMENTATION_CONCURRENCY: '9' },
-      file: 'resyncPeriod: 90m\nclusterDNS: {nodeLocalAddresses: [169.254.20.10]}\nleaderElection: {retryPeriod: 1500ms}\naudit: {interval: 2h, skip: [probes]}\nprometheus: {url: "https://prometheus:9090", tokenFile: /token}',
+      file: 'resyncPeriod: 90m\nprotectedNamespaces: ["on"]\nclusterDNS: {nodeLocalAddresses: [169.254.20.10]}\nleaderElection: {retryPeriod: 1500ms}\naudit: {interval: 2h, skip: [probes]}\nprometheus: {url: "https://prometheus:9090", tokenFile: /token}',
     };
     const printed = parse({ ...given, argv: [...given.argv, '--print-config'] });
     assert.ok(printed.kind === 'print-config');

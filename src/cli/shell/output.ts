@@ -36,9 +36,12 @@ function width(text: string): number {
   return Array.from(stripVTControlCharacters(text)).length;
 }
 
-/** A YAML document in block style, without anchors and without folded lines, as kubectl writes it. */
+/**
+ * A YAML document in block style, without anchors and without folded lines, as kubectl writes it. Texts such as `y` and `12:30`,
+ * which YAML 1.1 takes for other types, are quoted: kubectl reads by its rules.
+ */
 export function toYaml(value: unknown): string {
-  return stringify(value, { lineWidth: 0, aliasDuplicateObjects: false });
+  return stringify(value, { compat: 'yaml-1.1', lineWidth: 0, aliasDuplicateObjects: false });
 }
 
 export function toJson(value: unknown): string {

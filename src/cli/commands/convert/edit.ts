@@ -35,7 +35,8 @@ export function editText(text: string, steps: ReadonlyMap<string, readonly Step[
 }
 
 function editDocument(text: string, steps: ReadonlyMap<string, readonly Step[]>): string {
-  const [document] = parseAllDocuments(text) as Document[];
+  // Texts that kubectl, which reads YAML 1.1, would take for other types are quoted.
+  const [document] = parseAllDocuments(text, { compat: 'yaml-1.1' }) as Document[];
   if (document === undefined || document.get('kind') !== KIND) return text;
   const own = steps.get(String(document.getIn(['metadata', 'name']))) ?? [];
   if (own.length === 0) return text;

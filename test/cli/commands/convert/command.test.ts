@@ -102,6 +102,13 @@ describe('kubectl segmentation convert', () => {
     assert.match(again.stderr, /no rule can be rewritten without a change of flows/);
   });
 
+  it('quotes a namespace whose name kubectl would take for a boolean', async () => {
+    const path = file('quoted.yaml', PAIR.replace('[{namespaces: [a]}]', '[{namespaces: ["y"]}]'));
+    const cluster = file('quoted-cluster.yaml', CLUSTER.replaceAll(/(name|namespace): a\b/g, '$1: "y"'));
+    const { stdout } = await cli(`convert -f ${path} -f ${cluster}`);
+    assert.match(stdout, /^\+ {8}- \{namespaces: \["y"\]/m);
+  });
+
   it('leaves a pair alone if the source is not isolated, as other pods would lose a flow', async () => {
     const path = file('open-source.yaml', PAIR);
     const { code, stdout } = await cli(`convert -f ${path} -f ${directory}/open.yaml`);
