@@ -12,9 +12,12 @@ import { selects, targetPorts } from './peers/service.ts';
 import type { SourceRule } from './rules.ts';
 import { TUNNEL_RULE } from './tunnel-rule.ts';
 
+/** The rule for the ports on which the sidecars and gateways of a mesh serve their metrics. */
+export const PROXY_METRICS_RULE = 'baseline.mesh.metrics';
+
 const MESH_RULES: Readonly<Record<MeshPart, { readonly name: string; readonly description: string }>> = {
   controlPlane: { name: 'baseline.mesh', description: "the mesh's control plane" },
-  metrics: { name: 'baseline.mesh.metrics', description: 'the monitoring stack, on the ports of sidecars' },
+  metrics: { name: PROXY_METRICS_RULE, description: 'the monitoring stack, on the ports of sidecars' },
   probes: { name: 'baseline.mesh.probes', description: 'probes of the kubelet, which the mesh carries' },
   tunnel: { name: TUNNEL_RULE, description: 'other pods of the mesh' },
 };

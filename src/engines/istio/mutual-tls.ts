@@ -6,6 +6,7 @@
  */
 import type { KubeObject } from '../../api/meta.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';
+import { PROXY_METRICS_RULE } from '../../policy/baseline.ts';
 import type { MeshConfiguration } from '../../policy/mesh.ts';
 import { noteText } from '../../policy/notes.ts';
 import { isTunnel } from '../../policy/tunnels.ts';
@@ -20,6 +21,8 @@ export interface PastProxies {
   readonly ports: ReadonlySet<string>;
   /** Sources whose connections are not redirected, in CIDR notation. */
   readonly cidrs: ReadonlySet<string>;
+  /** Rules for pods that the mesh does not redirect; absent: none. */
+  readonly rules?: ReadonlySet<string>;
 }
 
 export function pastSidecars({ controlPlanes }: MeshConfiguration): PastProxies {
@@ -27,9 +30,9 @@ export function pastSidecars({ controlPlanes }: MeshConfiguration): PastProxies 
   return { ports: new Set(ports), cidrs: new Set() };
 }
 
-/** Istio's node agent redirects no probes of the kubelet. */
+/** Istio's node agent redirects neither the kubelet's probes, nor pods with a sidecar or gateway, whose metrics these are. */
 export function pastZtunnel({ ambient }: MeshConfiguration): PastProxies {
-  return { ports: new Set(), cidrs: new Set(ambient.probeCIDRs) };
+  return { ports: new Set(), cidrs: new Set(ambient.probeCIDRs), rules: new Set([PROXY_METRICS_RULE]) };
 }
 
 /** The names of the rules that allow connections from peers without an identity, sorted. */
@@ -49,7 +52,7 @@ export function rulesOutOfMesh(
       const isPastProxies = to?.every(({ operation }) =>
         operation.ports.every((port) => past.ports.has(port)),
       );
-      if (isIdentified || isPastProxies) return [];
+      if (isIdentified || isPastProxies || past.rules?.has(note?.rule ?? '')) return [];
       return [note === undefined ? policy.metadata.name : noteText(note)];
     }),
   );

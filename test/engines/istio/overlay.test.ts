@@ -521,6 +521,17 @@ describe('strict mutual TLS', () => {
     assert.deepEqual(rulesOutOfMesh(probed, inMesh('shop'), past), ['office', 'probes']);
   });
 
+  it('lists in ambient mode no rule for the metrics of sidecars, which redirected pods do not have', () => {
+    const monitoring = [{ namespaceSelector: { matchLabels: { team: 'ops' } } }];
+    const { policies: scraped } = compile(
+      profile({ isolation: ['Ingress'], baseline: { mesh: 'Allow' } }),
+      { ...SHOP, labels: { ...SHOP.labels, 'istio.io/dataplane-mode': 'ambient' } },
+      facts({ mesh, configuration: { monitoring } }),
+    );
+    assert.match(JSON.stringify(scraped), /baseline\.mesh\.metrics/);
+    assert.deepEqual(rulesOutOfMesh(ingressOf(scraped), inMesh('shop'), pastZtunnel(mesh)), []);
+  });
+
   it('is written last, and removed first', () => {
     const { state, widen, narrow } = planMutualTLS([], asked, { ownerOf });
     assert.deepEqual([state, widen, narrow.map(({ verb }) => verb)], ['strict', [], ['create']]);
