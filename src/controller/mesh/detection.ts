@@ -6,10 +6,12 @@
 import type { SegmentationProfile } from '../../api/profile.ts';
 import type { NamespaceItem } from '../../cluster-state/items.ts';
 import { detectIstio, type MeshVerdict } from '../../engines/istio/detect.ts';
+import { AMBIENT } from '../../engines/istio/mesh-config.ts';
 import { isAborted } from '../../kube/errors.ts';
 import { asksForOverlay, type MeshFacts } from '../../policy/mesh.ts';
 import type { MeshTunnels } from '../../policy/tunnels.ts';
 import type { Timer } from '../../util/clock.ts';
+import { shortList } from '../../util/list-text.ts';
 import type { Capability, CapabilityReport } from '../capability.ts';
 import type { ExtensionWrites } from '../engine-support.ts';
 import type { DesiredOverlay, MeshListener, MeshSupport } from '../mesh-support.ts';
@@ -105,7 +107,8 @@ export class MeshDetection implements Capability, MeshSupport {
     if (!asksForOverlay(profile.spec.mesh))
       return { condition: { type: 'MeshReady', ...this.#verdict }, isInformation: true, isStalled: false };
     const { status, reason, message } = this.#overlayReport(profile, this.#verdict);
-    return { condition: { type: 'MeshReady', status, reason, message }, isStalled: status === 'False' };
+    const isStalled = status === 'False' && reason !== 'Waiting';
+    return { condition: { type: 'MeshReady', status, reason, message }, isStalled };
   }
 
   /** A mesh that is not there comes first: what else is to be done, as for peers out of the mesh, may be in vain without it. */
@@ -115,10 +118,20 @@ export class MeshDetection implements Capability, MeshSupport {
     const { status, reason, message } =
       missing === undefined
         ? this.#overlay.reports.of(profile)
-        : { status: 'False' as const, reason: missing.reason, message: missing.message };
+        : {
+            status: 'False' as const,
+            reason: missing.reason,
+            message: missing.message + this.#unheld(profile),
+          };
     return verdict.status === 'False'
       ? { ...verdict, message: `${verdict.message} (${message})` }
       : { status, reason, message: `${message} (${verdict.message})` };
+  }
+
+  #unheld({ metadata }: SegmentationProfile): string {
+    const open = this.#overlay.unheldTunnels(metadata.name);
+    if (open.length === 0) return '';
+    return `: install Istio's CRDs. Until then, port ${AMBIENT.port} leads its peers to every port in ${shortList(open)}`;
   }
 
   isReleased(profile: SegmentationProfile): boolean {

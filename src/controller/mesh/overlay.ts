@@ -28,6 +28,7 @@ import {
   asksForOverlay,
   asksForTunnels,
   hasOverlay,
+  injectsAll,
   type MeshConfiguration,
   type MeshFacts,
   type MeshMode,
@@ -43,7 +44,7 @@ import { type ExtensionWriteContext, type ExtensionWrites, NOTHING_TO_WRITE } fr
 import type { DesiredOverlay, MeshSupport } from '../mesh-support.ts';
 import { AMBIENT_MODE, type Enrolment, SIDECARS } from './enrolment.ts';
 import { Members } from './members.ts';
-import { OverlayReports } from './report.ts';
+import { OverlayReports, unwrittenProfiles } from './report.ts';
 import { ownershipWrites, type OverlayWrite } from './retained.ts';
 import { Tunnels } from './tunnels.ts';
 import { hasTunnelObjects, isStrict, type OwnedObjects, planWithoutMesh } from './without-mesh.ts';
@@ -234,6 +235,17 @@ export class MeshOverlay {
     return undefined;
   }
 
+  /** The namespaces whose tunnel the profile holds open, while there are no AuthorizationPolicies to tell the ports behind it. */
+  unheldTunnels(profile: string): string[] {
+    const { state } = this.#kinds?.authorization ?? {};
+    if (state?.kind !== 'missing' || state.reason !== 'Unsupported') return [];
+    const namespaces = [...this.#options.clusterState.namespaces.values()];
+    return namespaces
+      .filter((each) => this.isAsked(profile, each) && this.#tunnels.isOpen(each.key))
+      .map(({ key }) => key)
+      .sort();
+  }
+
   get isKnown(): boolean {
     return this.#all.length > 0 && this.#all.every(({ state }) => state.kind !== 'unknown');
   }
@@ -287,7 +299,15 @@ export class MeshOverlay {
       },
       { ownerOf: (object) => authentication.ownerOf(object) },
     );
-    this.reports.record(namespace.key, profiles, { mode, hasTunnel, outOfMesh, tls: tls.state });
+    const labels = { mode, injectsToo: mode === 'ambient' && injectsAll(facts, namespace.labels) };
+    const waiting = unwrittenProfiles(profiles, ownedIn(authorization, namespace.key), access);
+    this.reports.record(namespace.key, profiles, {
+      ...labels,
+      hasTunnel,
+      waiting,
+      outOfMesh,
+      tls: tls.state,
+    });
     return {
       comesLast: !hasTunnel && hasTunnelObjects(ownedIn(authorization, namespace.key)),
       closesFirst: !hasTunnel && this.#tunnels.isOpen(namespace.key),

@@ -108,7 +108,11 @@ async function scene(): Promise<Scene> {
       ],
       missing: [
         sidecars('MeshReady', 'Unsupported', /does not serve (authorizationpolicies|peerauthentications)/),
-        tunnel('MeshReady', 'Unsupported', /does not serve (authorizationpolicies|peerauthentications)/),
+        tunnel(
+          'MeshReady',
+          'Unsupported',
+          /does not serve .* port 15008 leads its peers to every port in .*ambient/,
+        ),
         tunnel('PeersResolved', 'SourceUnavailable', /does not serve authorizationpolicies/),
       ],
       older: [
