@@ -65,6 +65,8 @@ export interface DirectionExplanation {
   /** The policies that isolate the pod in this direction. */
   readonly isolatedBy: readonly PolicyReference[];
   readonly allowedBy: readonly PolicyReference[];
+  /** The rules of profiles that allow the flow on its own port, where a tunnel carries it: the policies of the tunnel stand for them. */
+  readonly meantBy: readonly PolicyReference[];
   /** Rules of the pod's namespace that fail one condition only, if the flow is denied; the likeliest mistakes first. */
   readonly nearMisses: readonly NearMiss[];
 }
@@ -118,23 +120,35 @@ export class Explainer {
     const base = decision?.base ?? verdictOf(flow);
     const decided = decision?.flow ?? flow;
     const verdict = decision?.verdict ?? (base.allowed ? 'allowed' : 'denied');
-    const explain = (direction: PolicyType, end: DirectionVerdict) => {
+    const isCarried = decided.port !== flow.port;
+    const ingress = isCarried ? verdictOf(flow).ingress : undefined;
+    const explain = (direction: PolicyType, end: DirectionVerdict, meant?: DirectionVerdict) => {
       const layer = decision && decidedBy(decision.ends[direction]);
       return {
         ...this.#explainEnd(direction, end, decided),
+        meantBy: this.#rulesOfProfiles(meant),
         ...(layer && { layer, allowed: layer.verdict === 'allowed' }),
       };
     };
     return {
       allowed: verdict === 'allowed',
       verdict,
-      ...(decided.port !== flow.port && { tunnelPort: decided.port }),
+      ...(isCarried && { tunnelPort: decided.port }),
       egress: explain('Egress', base.egress),
-      ingress: explain('Ingress', base.ingress),
+      ingress: explain('Ingress', base.ingress, ingress),
     };
   }
 
-  #explainEnd(direction: PolicyType, verdict: DirectionVerdict, flow: Flow): DirectionExplanation {
+  #rulesOfProfiles(verdict: DirectionVerdict | undefined): PolicyReference[] {
+    const allowing = (verdict?.allowedBy ?? []).map(({ policy, rule }) => this.#referenceTo(policy, rule));
+    return allowing.filter(({ profile, rule }) => profile !== undefined && rule !== undefined);
+  }
+
+  #explainEnd(
+    direction: PolicyType,
+    verdict: DirectionVerdict,
+    flow: Flow,
+  ): Omit<DirectionExplanation, 'meantBy'> {
     return {
       direction,
       allowed: verdict.allowed,

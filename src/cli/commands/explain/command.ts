@@ -215,6 +215,15 @@ function documentOf(
   };
 }
 
-function sideOf({ allowed, reason, isolatedBy, allowedBy, nearMisses, layer }: DirectionExplanation): object {
-  return { allowed, reason, isolatedBy, allowedBy, nearMisses, ...(layer && { layer }) };
+function sideOf(explanation: DirectionExplanation): object {
+  const { allowed, reason, isolatedBy, allowedBy, meantBy, nearMisses, layer } = explanation;
+  return {
+    allowed,
+    reason,
+    isolatedBy,
+    allowedBy,
+    ...(meantBy.length > 0 && { meantBy }),
+    nearMisses,
+    ...(layer && { layer }),
+  };
 }

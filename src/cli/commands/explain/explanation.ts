@@ -66,6 +66,24 @@ function endLines(title: string, end: FlowEnd, explanation: DirectionExplanation
 }
 
 function reasonLines(end: FlowEnd, explanation: DirectionExplanation, paint: Palette): string[] {
+  const { allowed, allowedBy, meantBy, layer } = explanation;
+  const [first] = meantBy;
+  if (first === undefined || layer?.verdict === 'unknown') return decidingLines(end, explanation, paint);
+  // The policies of a tunnel say nothing of the rules that they stand for.
+  const through = allowedBy.filter(({ rule }) => meantBy.every((each) => each.rule !== rule));
+  if (allowed)
+    return [
+      ...meantBy.map((each, index) => allowingLine(each, index === 0 ? 'allowed by ' : 'and by ', paint)),
+      ...through.map((each) => paint.dim(`through ${referenceText(each)}`)),
+    ];
+  const [line = ''] = decidingLines(end, explanation, paint);
+  return [
+    line.replace(', and no rule allows this', ''),
+    `${referenceText(first)} means it, and the mesh does not carry it: see PeersResolved of profile ${first.profile}`,
+  ];
+}
+
+function decidingLines(end: FlowEnd, explanation: DirectionExplanation, paint: Palette): string[] {
   const { direction, reason, isolatedBy, allowedBy, nearMisses } = explanation;
   const ofLayer = layerText(explanation);
   if (ofLayer !== undefined) return [ofLayer];

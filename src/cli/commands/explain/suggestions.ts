@@ -107,7 +107,7 @@ class SuggestionSession implements Suggestions {
   add(group: readonly Answer[]): void {
     const connected = this.#profileOfBoth(group);
     for (const direction of ['Egress', 'Ingress'] as const) {
-      const own = deniedAt(group, direction);
+      const own = this.#deniedAt(group, direction);
       if (own.length === 0) continue;
       const isConnected = this.#addEnd(direction, connected === undefined ? own : group, connected);
       if (isConnected && connected !== undefined) return;
@@ -179,7 +179,7 @@ class SuggestionSession implements Suggestions {
   /** A profile that isolates both ends, if both deny. */
   #profileOfBoth(group: readonly Answer[]): SegmentationProfile | undefined {
     const [egress, ingress] = (['Egress', 'Ingress'] as const).map((direction) =>
-      this.#profilesOf(deniedAt(group, direction), direction),
+      this.#profilesOf(this.#deniedAt(group, direction), direction),
     );
     return egress?.find((profile) => ingress?.includes(profile));
   }
@@ -198,6 +198,23 @@ class SuggestionSession implements Suggestions {
           this.#selects(profile, end?.namespace),
       )
       .map((profile) => this.#changed.get(profile.metadata.name) ?? profile);
+  }
+
+  /**
+   * The answers that another rule could change at the end of this direction: NetworkPolicies deny them, or AuthorizationPolicies,
+   * which add up, limit a tunnel that a profile asks for. A rule that means the flow already, and that the mesh does not carry, is
+   * no reason for another one.
+   */
+  #deniedAt(group: readonly Answer[], direction: PolicyType): readonly Answer[] {
+    return group.filter((answer) => {
+      const { allowed, layer, meantBy } = sideOf(answer.explanation, direction);
+      if (allowed || meantBy.length > 0) return false;
+      if (layer === undefined) return true;
+      const { tunnelPort } = answer.explanation;
+      const isLimit = layer.by?.object.kind === 'AuthorizationPolicy' && layer.by.field === '';
+      const profiles = this.#profilesOf([answer], direction);
+      return isLimit && tunnelPort !== undefined && profiles.some(({ spec }) => asksForTunnels(spec));
+    });
   }
 
   #selects({ metadata }: SegmentationProfile, namespace: string | undefined): boolean {
@@ -220,14 +237,6 @@ class SuggestionSession implements Suggestions {
     }
     return label;
   }
-}
-
-/** The answers that NetworkPolicies at the end of this direction deny: a rule opens no denial of another kind. */
-function deniedAt(group: readonly Answer[], direction: PolicyType): readonly Answer[] {
-  return group.filter(({ explanation }) => {
-    const { allowed, layer } = sideOf(explanation, direction);
-    return !allowed && layer === undefined;
-  });
 }
 
 function sideOf({ egress, ingress }: Explanation, direction: PolicyType): DirectionExplanation {

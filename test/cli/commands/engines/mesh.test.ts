@@ -141,8 +141,7 @@ describe('the sample of config/samples/istio, with the manifests of the mesh', (
 });
 
 describe('the sample of config/samples/ambient, with the manifests of the mesh', () => {
-  const files = directoryOf({
-    'shop.yaml': `
+  const namespaces = `
 apiVersion: v1
 kind: Namespace
 metadata: {name: shop, labels: {istio.io/dataplane-mode: ambient, segmentation.dev/profile-class: ambient}}
@@ -155,7 +154,10 @@ apiVersion: v1
 kind: Pod
 metadata: {name: web, namespace: storefront, labels: {app.kubernetes.io/component: web}}
 spec: {containers: [{name: a, image: a}]}
----
+`;
+  const files = directoryOf({
+    'namespaces.yaml': namespaces,
+    'shop.yaml': `${namespaces}---
 apiVersion: v1
 kind: Pod
 metadata: {name: checkout, namespace: shop, labels: {app.kubernetes.io/component: checkout}}
@@ -183,6 +185,36 @@ spec: {containers: [{name: a, image: a, ports: [{containerPort: 8443}]}]}
       cli(`explain ${from} shop/pod/checkout --port ${port} ${all}`);
     assert.equal((await flow('storefront/pod/web', 8443)).code, 0);
     assert.equal((await flow('storefront/pod/web', 9090)).code, 1);
+  });
+
+  it('is explained by its rules, and not by the policies of the tunnel alone', async () => {
+    const flow = (port: number, more = '') =>
+      cli(`explain storefront/pod/web shop/pod/checkout --port ${port} ${all} ${more}`);
+    const open = await flow(8443);
+    assert.match(open.stdout, /allowed by rule from-storefront of profile ambient .*: Orders come from/);
+    assert.match(open.stdout, /through baseline\.mesh\.tunnel of profile ambient/);
+    const closed = await flow(9999);
+    assert.match(
+      closed.stdout,
+      /denied: AuthorizationPolicy shop\/ambient\.default-deny limits it, and no rule/,
+    );
+    assert.match(closed.stdout, /add this to the spec of SegmentationProfile ambient:[^]*port: 9999/);
+    const more = directoryOf({
+      'profile.yaml':
+        'apiVersion: segmentation.dev/v1alpha1\nkind: SegmentationProfile\nmetadata: {name: more}\n' +
+        'spec: {namespaceSelector: {matchLabels: {segmentation.dev/profile-class: ambient}}, isolation: [Ingress], ' +
+        'baseline: {mesh: Allow}, mesh: {authorization: Enforce}, ingress: [{name: named, from: [{namespaces: [storefront]}], ' +
+        'ports: [{port: extra}]}]}\n---\napiVersion: v1\nkind: Pod\n' +
+        'metadata: {name: checkout, namespace: shop, labels: {app.kubernetes.io/component: checkout}}\n' +
+        'spec: {containers: [{name: a, image: a, ports: [{name: extra, containerPort: 7000}]}]}\n',
+    });
+    const pods = all.replace(`${files}/shop.yaml`, `${more} -f ${files}/namespaces.yaml`);
+    const left = await cli(`explain storefront/pod/web shop/pod/checkout --port 7000 ${pods}`);
+    assert.match(
+      left.stdout,
+      /rule named of profile more .* means it, and the mesh does not carry it: see PeersResolved/,
+    );
+    assert.doesNotMatch(left.stdout, /To allow it/);
   });
 
   it('is no change of a cluster that has them', async () => {
