@@ -7,6 +7,8 @@ import type { KubeObject, StringMap } from '../../api/meta.ts';
 import type { NetworkPolicyPort } from '../../api/network-policy.ts';
 import { listOf, type Raw, recordOf, textOf, textsOf } from '../../policy/semantics/raw.ts';
 import type { EnginePolicy, EngineRule, PodMatcher, UnclearPart } from '../layers/engine-policy.ts';
+import { acceptanceOf } from './ambient/acceptance.ts';
+import { ruleAtZtunnel } from './ambient/read-rules.ts';
 import { membershipOf } from './membership.ts';
 import { ANNOTATION_DRY_RUN } from './policy.ts';
 import { AMBIENT } from './mesh-config.ts';
@@ -41,6 +43,8 @@ const UNSELECTED = 4;
 
 const OF_MEMBERSHIP = 'whether its pods are in the mesh';
 
+type Gate = Pick<EnginePolicy, 'rules' | 'unclear'>;
+
 interface Context {
   readonly selected: PodMatcher;
   readonly namespace: string;
@@ -48,7 +52,7 @@ interface Context {
 }
 
 /**
- * Undefined for a policy that decides nothing: an AUDIT policy, or a dry run.
+ * Undefined for a policy that decides nothing: an AUDIT policy, or a dry run that no proxy enforces.
  *
  * @param roots the namespaces whose policies are for the whole mesh
  */
@@ -59,7 +63,9 @@ export function authorizationPolicy(
   const { namespace = '', name, annotations } = object.metadata;
   const spec = recordOf((object as KubeObject & Raw)['spec']);
   const action = textOf(spec['action']) || 'ALLOW';
-  if (PLACES[action] === undefined || annotations?.[ANNOTATION_DRY_RUN] === 'true') return undefined;
+  if (PLACES[action] === undefined) return undefined;
+  const isDryRun = annotations?.[ANNOTATION_DRY_RUN] === 'true';
+  if (isDryRun && acceptanceOf(object).kind === 'refused') return undefined;
   const isRoot = roots.has(namespace);
   const targets = [
     ...listOf(spec['targetRefs']),
@@ -76,17 +82,26 @@ export function authorizationPolicy(
     unclear: [],
     isolates: [],
   };
+  if (isDryRun && (targets.length > 0 || action === 'CUSTOM')) return undefined;
   if (targets.length > 0) return { ...base, gate: { rules: [], unclear: [ofTargets(selected)] } };
   const context = { selected, namespace, action };
   const parts = listOf(spec['rules']).flatMap((each, index) => partsOf(recordOf(each), index, context));
   const rest = action === 'ALLOW' ? deniedRest(selected) : { rules: [], unclear: [] };
-  return {
-    ...base,
-    gate: {
-      rules: [...parts.flatMap(({ certain }) => certain), ...rest.rules],
-      unclear: [...parts.flatMap(({ unclear }) => unclear), ...rest.unclear],
-    },
+  const gate = {
+    rules: [...parts.flatMap(({ certain }) => certain), ...rest.rules],
+    unclear: [...parts.flatMap(({ unclear }) => unclear), ...rest.unclear],
   };
+  return { ...base, gate: isDryRun ? recorded(gate) : gate };
+}
+
+/** The gate of a dry run: sidecars record it, and ztunnel enforces it before Istio 1.29. Later versions refuse it or record it too. */
+function recorded({ rules, unclear }: Gate): Gate {
+  const atZtunnel = (each: EngineRule): UnclearPart => ({
+    ...each,
+    subject: (candidate) => membershipOf(candidate) === 'ambient' && each.subject(candidate),
+    what: 'if ztunnel enforces dry runs, as before Istio 1.29',
+  });
+  return { rules: [], unclear: [...rules, ...unclear].map(atZtunnel) };
 }
 
 /** A waypoint or gateway enforces a policy with targets. */
@@ -103,7 +118,7 @@ function ofTargets(selected: PodMatcher): UnclearPart {
 }
 
 /** A policy of allowing rules denies all else at the pods that it selects. */
-function deniedRest(selected: PodMatcher): Pick<EnginePolicy, 'rules' | 'unclear'> {
+function deniedRest(selected: PodMatcher): Gate {
   const at = { field: '', direction: 'Ingress', peers: 'any' } as const;
   const order = { phase: 'before', effect: 'deny', tier: 0, place: [UNSELECTED] } as const;
   return {
@@ -126,7 +141,10 @@ interface Parts {
 }
 
 function partsOf(rule: Raw, index: number, context: Context): Parts[] {
-  return PROXIES.flatMap((proxy) => partsAt(proxy, rule, index, context));
+  return PROXIES.flatMap((proxy) => {
+    const own = proxy.of === 'ambient' ? ruleAtZtunnel(rule, context.action) : rule;
+    return own === undefined ? [] : partsAt(proxy, own, index, context);
+  });
 }
 
 /** The rule as a proxy reads it. Pods of which nobody knows if they have a proxy count with the sidecars. */

@@ -5,6 +5,7 @@ import type { PortRange } from '../../../src/analysis/model/ports.ts';
 import { computeReach } from '../../../src/analysis/reach.ts';
 import type { Protocol } from '../../../src/api/network-policy.ts';
 import { CASES, PODS, settingsOf, worldOf } from './cases.ts';
+import { ISTIO_CASES } from './istio-cases.ts';
 import { judgeOf, viewOf } from './verdicts.ts';
 
 const PORTS: readonly (readonly [port: number, protocol: Protocol])[] = [
@@ -18,7 +19,7 @@ const PORTS: readonly (readonly [port: number, protocol: Protocol])[] = [
 const nameOf = ({ kind, name }: LayerObject) => `${kind} ${name}`;
 
 describe('reach under', () => {
-  for (const [name, each] of Object.entries(CASES)) {
+  for (const [name, each] of Object.entries({ ...CASES, ...ISTIO_CASES })) {
     it(`${name} has the verdict on each flow, and names what decides`, () => {
       const world = worldOf(each);
       const { podsInIPBlocks = true } = settingsOf(each);

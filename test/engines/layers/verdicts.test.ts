@@ -1,11 +1,12 @@
 /** Verdicts under policies of engines' own kinds and of the mesh, as a table of named cases. */
 import assert from 'node:assert/strict';
 import { CASES, settingsOf, worldOf } from './cases.ts';
+import { ISTIO_CASES } from './istio-cases.ts';
 import { LIMITED_RULES } from './limited-rules.ts';
 import { judgeOf } from './verdicts.ts';
 
 describe('verdict on a flow under', () => {
-  for (const [name, each] of Object.entries({ ...CASES, ...LIMITED_RULES })) {
+  for (const [name, each] of Object.entries({ ...CASES, ...ISTIO_CASES, ...LIMITED_RULES })) {
     it(name, () => {
       const judge = judgeOf(worldOf(each), settingsOf(each));
       const found = Object.keys(each.verdicts).map((text) => [text, verdictOf(judge, text)]);
