@@ -14,6 +14,8 @@ interface DaemonSet extends KubeObject {
 export type DaemonSetState =
   | { readonly kind: 'found'; readonly isReady: boolean }
   | { readonly kind: 'absent' }
+  | { readonly kind: 'forbidden' }
+  /** It can't be read for another reason. */
   | { readonly kind: 'unreadable'; readonly message: string };
 
 /** @throws ApiError if the signal is aborted */
@@ -30,6 +32,6 @@ export async function daemonSetState(
     if (isNotFound(error)) return { kind: 'absent' };
     if (!(error instanceof ApiError) || isAborted(error)) throw error;
     const { message } = error;
-    return { kind: 'unreadable', message: isForbidden(error) ? 'the permission is missing' : message };
+    return isForbidden(error) ? { kind: 'forbidden' } : { kind: 'unreadable', message };
   }
 }

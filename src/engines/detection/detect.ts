@@ -37,6 +37,8 @@ export interface EngineVerdict {
 interface Finding {
   readonly engine: Engine;
   readonly state: 'running' | 'notReady' | 'unreadable' | 'absent';
+  /** Beside `unreadable`, what to do about it. */
+  readonly remedy?: string;
   readonly text: string;
 }
 
@@ -60,7 +62,12 @@ function findingOf({ signature, agents, servedGroups }: EngineEvidence): Finding
     const agent = `DaemonSet ${name.namespace}/${name.name} has ${state.isReady ? '' : 'no '}ready pods`;
     if (!state.isReady) return { engine, state: 'notReady', text: agent };
     if (servedGroups === undefined)
-      return { engine, state: 'unreadable', text: `${agent}, and the API server does not list its groups` };
+      return {
+        engine,
+        state: 'unreadable',
+        text: `${agent}, and the API server does not list its groups`,
+        remedy: UNANSWERED_REMEDY,
+      };
     const [group] = servedGroups;
     if (group === undefined) {
       const text = `${agent}, but the API server does not serve ${groups.join(' or ')}`;
@@ -69,9 +76,12 @@ function findingOf({ signature, agents, servedGroups }: EngineEvidence): Finding
     return { engine, state: 'running', text: `${agent}, and the API server serves ${group}` };
   }
   for (const { name, state } of agents) {
-    if (state.kind !== 'unreadable') continue;
-    const text = `DaemonSet ${name.namespace}/${name.name} can't be read: ${state.message}`;
-    return { engine, state: 'unreadable', text };
+    if (state.kind !== 'unreadable' && state.kind !== 'forbidden') continue;
+    const isForbidden = state.kind === 'forbidden';
+    const cause = isForbidden ? 'the permission is missing' : state.message;
+    const text = `DaemonSet ${name.namespace}/${name.name} can't be read: ${cause}`;
+    const remedy = isForbidden ? FORBIDDEN_REMEDY : UNANSWERED_REMEDY;
+    return { engine, state: 'unreadable', text, remedy };
   }
   const names = agents.map(({ name }) => `${name.namespace}/${name.name}`);
   return { engine, state: 'absent', text: `there is no DaemonSet ${names.join(' or ')}` };
@@ -100,7 +110,7 @@ function detected(
   }
   const [unreadable] = of('unreadable');
   if (unreadable !== undefined) {
-    const message = `${unreadable.text}; ${UNREADABLE_REMEDY}`;
+    const message = `${unreadable.text}; ${unreadable.remedy}, or set engine in the operator's configuration`;
     return { setting, engine: before, status: 'Unknown', reason: 'EvidenceUnreadable', message };
   }
   const [starting] = of('notReady');
@@ -113,7 +123,8 @@ function detected(
   return { setting, engine: 'None', status: 'True', reason: 'NoEngine', message };
 }
 
-const UNREADABLE_REMEDY = "install config/engines/detect, or set engine in the operator's configuration";
+const FORBIDDEN_REMEDY = 'kubectl apply -k config/engines/detect';
+const UNANSWERED_REMEDY = 'wait until the API server answers';
 
 function confirmed(setting: Engine, findings: readonly Finding[]): EngineVerdict {
   const own = findings.find(({ engine }) => engine === setting);
@@ -126,7 +137,7 @@ function confirmed(setting: Engine, findings: readonly Finding[]): EngineVerdict
       ...verdict,
       status: 'Unknown',
       reason: 'EvidenceUnreadable',
-      message: `${says}, and ${own.text}`,
+      message: `${says}, and ${own.text}; ${own.remedy}`,
     };
   if (other !== undefined) {
     const message = `${says}, but ${other.engine} runs: ${other.text}; correct engine there`;

@@ -21,6 +21,8 @@ export interface AgentName {
 export type AgentState =
   | { readonly kind: 'found'; readonly isReady: boolean }
   | { readonly kind: 'absent' }
+  | { readonly kind: 'forbidden' }
+  /** It can't be read for another reason. */
   | { readonly kind: 'unreadable'; readonly message: string };
 
 /** The traces of one engine, as a cluster has them now. */

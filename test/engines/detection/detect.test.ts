@@ -7,7 +7,8 @@ import { SIGNATURES } from '../../../src/engines/signatures.ts';
 const ABSENT: AgentState = { kind: 'absent' };
 const READY: AgentState = { kind: 'found', isReady: true };
 const STARTING: AgentState = { kind: 'found', isReady: false };
-const UNREADABLE: AgentState = { kind: 'unreadable', message: 'the permission is missing' };
+const FORBIDDEN: AgentState = { kind: 'forbidden' };
+const REFUSED: AgentState = { kind: 'unreadable', message: 'Transport: connect ECONNREFUSED' };
 
 type Traces = Partial<
   Record<Engine, { readonly agent?: AgentState; readonly served?: readonly string[] | undefined }>
@@ -76,20 +77,22 @@ const CASES: readonly Case[] = [
   },
   {
     title: 'keeps the engine that it found before while the evidence is unreadable',
-    traces: { Cilium: { agent: UNREADABLE } },
+    traces: { Cilium: { agent: FORBIDDEN } },
     before: 'Cilium',
     verdict: ['Cilium', 'Unknown', 'EvidenceUnreadable'],
-    message: /the permission is missing; install config\/engines\/detect/,
+    message: /the permission is missing; kubectl apply -k config\/engines\/detect, or set engine in /,
   },
   {
     title: 'knows no engine as long as the evidence has been unreadable',
-    traces: { Calico: { agent: UNREADABLE } },
+    traces: { Calico: { agent: REFUSED } },
     verdict: ['Unknown', 'Unknown', 'EvidenceUnreadable'],
+    message: /connect ECONNREFUSED; wait until the API server answers, or set engine in [^/]*$/,
   },
   {
     title: 'knows no engine if the groups are unknown',
     traces: { Cilium: { agent: READY, served: undefined } },
     verdict: ['Unknown', 'Unknown', 'EvidenceUnreadable'],
+    message: /does not list its groups; wait until the API server answers, /,
   },
   {
     title: 'keeps the engine that it found before while several run',
@@ -121,8 +124,9 @@ const CASES: readonly Case[] = [
   {
     title: 'neither confirms nor contradicts the configured engine without evidence',
     setting: 'Cilium',
-    traces: { Cilium: { agent: UNREADABLE }, Calico: { agent: READY } },
+    traces: { Cilium: { agent: FORBIDDEN }, Calico: { agent: READY } },
     verdict: ['Cilium', 'Unknown', 'EvidenceUnreadable'],
+    message: /the permission is missing; kubectl apply -k config\/engines\/detect$/,
   },
   {
     title: 'waits for the agent of the configured engine',
