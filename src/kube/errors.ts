@@ -255,6 +255,14 @@ export function isForbidden(error: unknown): error is ApiError {
   return error instanceof ApiError && error.status === 403;
 }
 
+/**
+ * A permission is missing. Admission, quotas and a definition that is being deleted refuse requests with the same status, and only
+ * the message of an authorizer names the user.
+ */
+export function isPermissionMissing(error: unknown): error is ApiError {
+  return isForbidden(error) && /User "[^"]*" cannot /.test(error.message);
+}
+
 /** The namespace is terminating, and refuses new objects (admission plugin NamespaceLifecycle). */
 export function isNamespaceTerminating(error: unknown): error is ApiError {
   return (

@@ -10,7 +10,12 @@ import {
 } from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
-import { isExceptionReference, isolates, isProfileReference } from './semantics/normalize.ts';
+import { isExceptionReference, isolates, isOwnReference, isProfileReference } from './semantics/normalize.ts';
+
+/** True if an object is marked as the operator's own, by its label or by its owner: somebody may have removed one of them. */
+export function isMarked({ metadata: { labels, ownerReferences } }: Pick<KubeObject, 'metadata'>): boolean {
+  return labels?.[LABEL_MANAGED_BY] === MANAGER || ownerReferences?.some(isOwnReference) === true;
+}
 
 /** The exception that an own object was written for: by its label or, without the label, by its owner; undefined if for none. */
 export function exceptionNameOf({

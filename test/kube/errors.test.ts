@@ -12,6 +12,7 @@ import {
   isForbidden,
   isGone,
   isNamespaceTerminating,
+  isPermissionMissing,
   isNotFound,
   isTooLargeResourceVersion,
   mayHaveWritten,
@@ -36,8 +37,14 @@ const predicates = {
   isGone,
   isForbidden,
   isNamespaceTerminating,
+  isPermissionMissing,
   isAborted,
   isTooLargeResourceVersion,
+};
+
+const MISSING_PERMISSION = {
+  reason: 'Forbidden',
+  message: 'pods is forbidden: User "system:serviceaccount:a:b" cannot list resource "pods" in API group ""',
 };
 
 function local(reason: string): ApiError {
@@ -175,7 +182,8 @@ describe('predicates of errors', () => {
     ['a conflict', answer(409, { reason: 'Conflict' }), ['isConflict']],
     ['an object that exists', answer(409, { reason: 'AlreadyExists' }), ['isAlreadyExists']],
     ['an expired revision', answer(410, { reason: 'Expired' }), ['isGone']],
-    ['a missing permission', answer(403, { reason: 'Forbidden' }), ['isForbidden']],
+    ['a missing permission', answer(403, MISSING_PERMISSION), ['isForbidden', 'isPermissionMissing']],
+    ['a write that admission refuses', answer(403, { reason: 'Forbidden' }), ['isForbidden']],
     ['a namespace that is being deleted', terminating, ['isForbidden', 'isNamespaceTerminating']],
     ['a revision of the future', tooLarge, ['isTooLargeResourceVersion']],
     ['an aborted request', local('Aborted'), ['isAborted']],

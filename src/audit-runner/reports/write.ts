@@ -4,8 +4,8 @@ import {
   isAborted,
   isAlreadyExists,
   isCollectionMissing,
+  isPermissionMissing,
   isConflict,
-  isForbidden,
   isNamespaceTerminating,
   isNotFound,
 } from '../../kube/errors.ts';
@@ -77,7 +77,9 @@ function stateOf(error: unknown): ReportsState {
     const message = `no reports are written, as the CRDs of ${REPORT_API} do not take them: upgrade the CRDs of OpenReports: ${errorMessage(error)}`;
     return { kind: 'unavailable', reason: 'SchemaTooOld', message };
   }
-  const advice = isForbidden(error) ? ': install config/audit, or set audit.enabled in the chart' : '';
+  const advice = isPermissionMissing(error)
+    ? ': install config/audit, or set audit.enabled in the chart'
+    : '';
   return { kind: 'failed', message: `the reports could not be written${advice}: ${errorMessage(error)}` };
 }
 

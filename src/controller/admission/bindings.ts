@@ -4,12 +4,8 @@ import { projectProfile } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
 import { isNotFound } from '../../kube/errors.ts';
 import type { Resource } from '../../kube/resource.ts';
-import {
-  type AdmissionBinding,
-  bindingKey,
-  isOwnBinding,
-  profileOf,
-} from '../../policy/admission/binding.ts';
+import { type AdmissionBinding, bindingKey, profileOf } from '../../policy/admission/binding.ts';
+import { isMarked } from '../../policy/ownership.ts';
 import { deleteObject, writeObject } from './object-writes.ts';
 import type { AdmissionFailure } from './report.ts';
 
@@ -71,7 +67,7 @@ export class AdmissionBindings {
   ): Promise<AdmissionFailure | undefined> {
     const { name } = desired.metadata;
     const current = observed.get(name);
-    if (current !== undefined && !isOwnBinding(current)) {
+    if (current !== undefined && !isMarked(current)) {
       const message = `ValidatingAdmissionPolicyBinding ${name} is foreign and has a name that the operator needs: delete it`;
       return { reason: 'NameTaken', message, kind: 'stalled' };
     }
@@ -120,5 +116,5 @@ export class AdmissionBindings {
 
 /** The bindings that this operator writes. */
 export function ownBindings(bindings: ReadonlyMap<string, AdmissionBinding>): AdmissionBinding[] {
-  return [...bindings.values()].filter(isOwnBinding);
+  return [...bindings.values()].filter(isMarked);
 }

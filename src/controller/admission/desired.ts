@@ -3,7 +3,8 @@ import { policyName } from '../../api/names.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import type { NamespaceItem } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
-import { type AdmissionPolicy, isOwnBinding, POLICY_NAMES } from '../../policy/admission/binding.ts';
+import { type AdmissionPolicy, POLICY_NAMES } from '../../policy/admission/binding.ts';
+import { isMarked } from '../../policy/ownership.ts';
 import { type Gate, gateOf, wantsGate } from '../../policy/admission/gate.ts';
 import { wantsProtection, wantsTenantLimit } from '../../policy/admission/protect.ts';
 import { groupsInUse, workloadPoliciesOf } from '../../policy/workloads/groups.ts';
@@ -62,7 +63,7 @@ export function gateFor(profile: SegmentationProfile, observed: ObservedBindings
     isDenied: isDenied(name, namespace, facts),
   }));
   const binding = observed.get(`${name}.${POLICY_NAMES.gate}`);
-  const current = binding && isOwnBinding(binding) ? selectorOf(binding) : undefined;
+  const current = binding && isMarked(binding) ? selectorOf(binding) : undefined;
   return gateOf(profile, selected, facts.clusterState.protectedNamespaces, current);
 }
 

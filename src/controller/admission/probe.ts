@@ -6,7 +6,8 @@ import type { NetworkPolicy } from '../../api/network-policy.ts';
 import { ApiError } from '../../kube/errors.ts';
 import type { Transport } from '../../kube/http/transport.ts';
 import type { Resource } from '../../kube/resource.ts';
-import { type AdmissionBinding, bindingKey, isOwnBinding } from '../../policy/admission/binding.ts';
+import { type AdmissionBinding, bindingKey } from '../../policy/admission/binding.ts';
+import { isMarked } from '../../policy/ownership.ts';
 import {
   LABEL_STATE,
   PARAMETER_NAME,
@@ -48,7 +49,7 @@ export class AdmissionProbe {
     const { bindings, transport, policies, namespace } = this.#options;
     const desired = probeBinding(state, namespace);
     const isCurrent =
-      observed !== undefined && isOwnBinding(observed) && bindingKey(observed) === bindingKey(desired);
+      observed !== undefined && isMarked(observed) && bindingKey(observed) === bindingKey(desired);
     if (!isCurrent) {
       await this.#writeParameter(state, signal);
       await writeObject(bindings, desired, observed, signal);

@@ -10,12 +10,8 @@ import type { KubeObject } from '../../api/meta.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import type { NamespaceItem } from '../../cluster-state/items.ts';
 import { classify, isAborted, isCollectionMissing, isForbidden } from '../../kube/errors.ts';
-import {
-  type AdmissionBinding,
-  isOwnBinding,
-  POLICY_NAMES,
-  profileOf,
-} from '../../policy/admission/binding.ts';
+import { type AdmissionBinding, POLICY_NAMES, profileOf } from '../../policy/admission/binding.ts';
+import { isMarked } from '../../policy/ownership.ts';
 import { type Gate, wantsGate } from '../../policy/admission/gate.ts';
 import { type ProbeAnswer, stateOf } from '../../policy/admission/probe.ts';
 import {
@@ -295,7 +291,7 @@ export class Admission {
     this.#progressOf(name).gate = gate;
     if (gate.kind === 'bound') return [gate.binding];
     const current = observed.get(`${name}.${POLICY_NAMES.gate}`);
-    return current && isOwnBinding(current) ? [current] : [];
+    return current && isMarked(current) ? [current] : [];
   }
 
   #asking(): SegmentationProfile[] {

@@ -2,7 +2,7 @@
 import type { SegmentationProfile, WideningPolicy } from '../../api/profile.ts';
 import type { NamespaceItem } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
-import { ApiError, isCollectionMissing } from '../../kube/errors.ts';
+import { ApiError, isCollectionMissing, isPermissionMissing } from '../../kube/errors.ts';
 import type { Gate } from '../../policy/admission/gate.ts';
 import type { ProbeAnswer } from '../../policy/admission/probe.ts';
 import { wideningOf } from '../../policy/admission/widening.ts';
@@ -114,7 +114,7 @@ export function failureOf(error: unknown): AdmissionFailure {
     };
   }
   const reason = error instanceof ApiError ? error.reason : 'Error';
-  const hint = reason === 'Forbidden' ? '; kubectl apply -k config/admission' : '';
+  const hint = isPermissionMissing(error) ? '; kubectl apply -k config/admission' : '';
   return { reason, message: `${message}${hint}`, kind: 'waiting' };
 }
 

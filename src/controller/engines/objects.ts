@@ -5,7 +5,6 @@
  */
 import type { KubeObject, ObjectMeta } from '../../api/meta.ts';
 import { changedBy } from '../../api/managed-fields.ts';
-import { LABEL_MANAGED_BY, MANAGER } from '../../api/names.ts';
 import { projectKeyOnly } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
 import { isAsWritten } from '../../engines/digests.ts';
@@ -17,7 +16,7 @@ import { Resource, type ResourceKind } from '../../kube/resource.ts';
 import { type ListInfo, Reflector } from '../../kube/watch/reflector.ts';
 import { type Item, Store } from '../../kube/watch/store.ts';
 import type { MissingReason } from '../../policy/extensions.ts';
-import { isOwnReference } from '../../policy/semantics/normalize.ts';
+import { isMarked } from '../../policy/ownership.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
 import type { Clock, Random } from '../../util/clock.ts';
 import { errorMessage } from '../../util/error-message.ts';
@@ -436,9 +435,4 @@ function isBeingDeleted({ metadata }: KubeObject): boolean {
 
 function keyOf({ metadata: { namespace, name } }: KubeObject): string {
   return namespace === undefined ? name : `${namespace}/${name}`;
-}
-
-/** True if an object is marked as the operator's own, by its label or by its owner: somebody may have removed one of them. */
-export function isMarked({ metadata: { labels, ownerReferences } }: Pick<KubeObject, 'metadata'>): boolean {
-  return labels?.[LABEL_MANAGED_BY] === MANAGER || ownerReferences?.some(isOwnReference) === true;
 }

@@ -2,7 +2,7 @@
 import type { KubeObject } from '../../api/meta.ts';
 import { isCollectionMissing, isForbidden } from '../../kube/errors.ts';
 import { PAGE_SIZE, type Resource } from '../../kube/resource.ts';
-import { isMarked } from './objects.ts';
+import { isMarked } from '../../policy/ownership.ts';
 
 /**
  * True if an own object of the kind exists. A selector would not find objects whose labels somebody has removed. A kind that is

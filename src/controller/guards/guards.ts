@@ -10,7 +10,13 @@ import { type NamespaceItem, type PolicyItem, type ProfileItem } from '../../clu
 import type { ClusterState } from '../../cluster-state/state.ts';
 import type { GuardCarrier } from '../../engines/guards/carrier.ts';
 import type { PriorityRange } from '../../engines/guards/priority.ts';
-import { isAborted, isCollectionMissing, isForbidden, isNotFound } from '../../kube/errors.ts';
+import {
+  isAborted,
+  isCollectionMissing,
+  isForbidden,
+  isNotFound,
+  isPermissionMissing,
+} from '../../kube/errors.ts';
 import type { Transport } from '../../kube/http/transport.ts';
 import type { StoreChange } from '../../kube/watch/store.ts';
 import { type Clock, type Random, sleep } from '../../util/clock.ts';
@@ -364,11 +370,9 @@ export class Guards implements Capability, GuardSupport {
     if (isForbidden(error)) {
       this.#refused.add(profile.metadata.name);
       const message = errorMessage(error);
-      // Admission, and a definition that is being deleted, refuse requests with the same status.
-      const isPermission = /User "[^"]*" cannot /.test(message);
       this.#settle(
         profile,
-        isPermission
+        isPermissionMissing(error)
           ? stalled('NotInstalled', `${message}; the permission comes with ${carrier.component}`)
           : waiting('Failed', message),
         DONE,

@@ -35,10 +35,11 @@ import {
   modeOf,
   trustDomainOf,
 } from '../../policy/mesh.ts';
+import { isMarked } from '../../policy/ownership.ts';
 import { isTunnel, type MeshTunnels } from '../../policy/tunnels.ts';
 import { isProfileReference } from '../../policy/semantics/normalize.ts';
 import type { Clock, Random } from '../../util/clock.ts';
-import { type EngineKind, EngineObjects, isMarked, type OnObjectWrite } from '../engines/objects.ts';
+import { type EngineKind, EngineObjects, type OnObjectWrite } from '../engines/objects.ts';
 import { hasOwnObjects } from '../engines/own-objects.ts';
 import { type ExtensionWriteContext, type ExtensionWrites, NOTHING_TO_WRITE } from '../engine-support.ts';
 import type { DesiredOverlay, MeshSupport } from '../mesh-support.ts';

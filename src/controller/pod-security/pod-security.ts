@@ -30,7 +30,7 @@ import { reportOf, type SelectedNamespace } from './report.ts';
 import { LabelRequests } from './requests.ts';
 import {
   demandKey,
-  isPermissionMissing,
+  needsPermission,
   type Outcome,
   type Problem,
   problemOfError,
@@ -201,7 +201,7 @@ export class PodSecurity implements Capability {
       if (isNotFound(error)) return DONE;
       const failure = problemOfError(error);
       if (failure.kind === 'retry') return retry(error);
-      if (isPermissionMissing(failure))
+      if (needsPermission(failure))
         this.#missing = { problem: failure, until: this.#options.clock.monotonic() + REFUSED_INTERVAL_MS };
       const outcome = { kind: 'failed', failure } as const;
       this.#settle(namespace, demand, outcome);

@@ -1,5 +1,5 @@
 /** How a namespace stands with the Pod Security levels that profiles ask for. Pure. */
-import { ApiError, classify, type FailureKind, isForbidden } from '../../kube/errors.ts';
+import { ApiError, classify, type FailureKind, isPermissionMissing } from '../../kube/errors.ts';
 import type { Obstacle } from '../../policy/pod-security/decision.ts';
 import type { Demand } from '../../policy/pod-security/demand.ts';
 import { isAtLeast, type Levels, levelText, type Mode, MODES } from '../../policy/pod-security/levels.ts';
@@ -96,14 +96,15 @@ function violation({ level, text, violations, namespace }: ViolationInput): Prob
 /** The problem that a failed request means. */
 export function problemOfError(error: unknown): Problem {
   const message = errorMessage(error);
-  const isPermissionMissing = isForbidden(error) && message.includes('cannot patch resource');
   return {
     reason: error instanceof ApiError ? error.reason : 'Error',
-    message: isPermissionMissing ? `${message}; kubectl apply -k config/pod-security` : message,
+    message: isPermissionMissing(error) ? `${message}; ${PERMISSION_REMEDY}` : message,
     kind: classify(error),
   };
 }
 
-export function isPermissionMissing({ message }: Problem): boolean {
-  return message.endsWith('kubectl apply -k config/pod-security');
+export function needsPermission({ message }: Problem): boolean {
+  return message.endsWith(PERMISSION_REMEDY);
 }
+
+const PERMISSION_REMEDY = 'kubectl apply -k config/pod-security';

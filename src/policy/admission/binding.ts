@@ -107,11 +107,6 @@ export function namedBinding(
   };
 }
 
-/** True if this operator wrote the binding: by its label or, where somebody has removed that, by the profile that owns it. */
-export function isOwnBinding({ metadata: { labels, ownerReferences } }: KubeObject): boolean {
-  return labels?.[LABEL_MANAGED_BY] === MANAGER || ownerReferences?.some(isProfileReference) === true;
-}
-
 /** The name of the profile that an own binding belongs to. */
 export function profileOf({ metadata: { labels, ownerReferences } }: AdmissionBinding): string {
   return ownerReferences?.find(isProfileReference)?.name ?? labels?.[LABEL_PROFILE] ?? '';

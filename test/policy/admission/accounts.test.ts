@@ -15,7 +15,7 @@ import {
   labelledFor,
   reliedOn,
 } from '../../../src/policy/admission/accounts.ts';
-import { isOwnBinding } from '../../../src/policy/admission/binding.ts';
+import { isMarked } from '../../../src/policy/ownership.ts';
 import { projectPolicy } from '../../../src/cluster-state/items.ts';
 import { PolicyContentPool } from '../../../src/cluster-state/policies/content-pool.ts';
 import { compile } from '../../../src/policy/compile.ts';
@@ -139,7 +139,7 @@ describe('the bindings that label pods with their ServiceAccount', () => {
     const probes = accountProbes('state', 'system');
     for (const each of [labelBinding(['a']), guardBinding(['a']), probes.label, probes.guard]) {
       assert.equal(isAccountBinding(each), true);
-      assert.equal(isOwnBinding(each), false);
+      assert.equal(isMarked(each), false);
     }
   });
 });
