@@ -127,7 +127,7 @@ function reconciling(input: StatusInput, tally: Tally): Verdict {
   return isTrue(isDeleting ? 'Deleting' : 'Progressing', parts.join('; ') || 'settling');
 }
 
-function stalled(input: StatusInput, { notable }: Tally): Verdict {
+function stalled(input: StatusInput, { notable, unresolved }: Tally): Verdict {
   const { admission } = input;
   const stuck = notable.filter(([, { failure }]) => failure?.kind === 'stalled');
   const [first] = stuck;
@@ -140,7 +140,8 @@ function stalled(input: StatusInput, { notable }: Tally): Verdict {
   if (admission?.stalled) return isTrue(admission.reason, brief(admission.message));
   const blocked = capabilitiesOf(input).find(({ isStalled }) => isStalled)?.condition;
   if (blocked !== undefined) return isTrue(blocked.reason, brief(blocked.message));
-  return isFalse('Settled', 'nothing needs a person');
+  const isWaiting = unresolved.length > 0;
+  return isFalse('Settled', `nothing needs a person${isWaiting ? ', but for what PeersResolved names' : ''}`);
 }
 
 function peersResolved({ unresolved }: Tally): Verdict {

@@ -421,6 +421,12 @@ describe('failures in the status of a profile', () => {
     );
   });
 
+  it('leave what unresolved peers need of a person to PeersResolved', () => {
+    const of = (result: NamespaceResult) => messageOf(statusOf({ results: { a: result } }), 'Stalled');
+    assert.equal(of(unresolved), 'nothing needs a person, but for what PeersResolved names');
+    assert.equal(of(enforced), 'nothing needs a person');
+  });
+
   it('name a namespace whose deletion takes too long, its obstacles, and what to do', () => {
     const given = { results: { b: failed }, terminating: [terminating('a', 6), terminating('c', 6, [])] };
     const status = statusOf(given);
