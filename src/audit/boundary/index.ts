@@ -18,6 +18,7 @@ import { meshPolicyDenies } from './mesh/denies.ts';
 import { meshPolicyOpens } from './mesh/opens.ts';
 import { meshPolicySelectsNothing } from './mesh/selects-nothing.ts';
 import { meshPolicySourceUnknown } from './mesh/sources.ts';
+import { tunnelLeadsToEveryPort } from './mesh/tunnel.ts';
 import { metadataReachable } from './metadata-reachable.ts';
 import { kindUnread } from './unread-kinds.ts';
 import { namespaceWithoutPolicy } from './namespace-without-policy.ts';
@@ -44,6 +45,7 @@ export const BOUNDARY: readonly Check[] = [
   meshPolicyDenies,
   meshPolicySelectsNothing,
   meshPolicySourceUnknown,
+  tunnelLeadsToEveryPort,
   hostNetwork,
   secondaryNetworks,
   policySelectsNothing,

@@ -556,6 +556,11 @@ export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
         pods: [pod('shop/web')],
         policies: [ingress({ ports: [{ port: 9 }] })],
       }),
+      'the port of the tunnel of ambient mode': world({
+        namespaces: [namespace('shop', { 'istio.io/dataplane-mode': 'ambient' })],
+        pods: [web],
+        policies: [ingress({ ports: [{ port: 15_008 }] })],
+      }),
       'a container that declares no ports, beside one that does': world({
         pods: [
           pod('shop/web', {
@@ -569,6 +574,10 @@ export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
       "a Service's port": [
         world({ pods: [web], policies: [ingress({ ports: [{ port: 8080 }, { port: 80 }] })] }),
         'NetworkPolicy shop/p spec.ingress[0].ports[1]',
+      ],
+      'the port of the tunnel of ambient mode, elsewhere': [
+        world({ pods: [web], policies: [ingress({ ports: [{ port: 15_008 }] })] }),
+        'NetworkPolicy shop/p spec.ingress[0].ports[0]',
       ],
       'another protocol': [
         world({ pods: [web], policies: [ingress({ ports: [{ port: 'http', protocol: 'UDP' }] })] }),

@@ -1,5 +1,6 @@
 /** Cases of the checks that compare AuthorizationPolicies, and names of hosts, with profiles. */
 import type { KubeObject } from '../../../src/api/meta.ts';
+import type { NetworkPolicyPort } from '../../../src/api/network-policy.ts';
 import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import type { AuditSnapshot } from '../../../src/audit/snapshot.ts';
 import { NOTHING_ALLOWED } from '../../policy/fixture.ts';
@@ -71,6 +72,22 @@ const ownAccess = object('AuthorizationPolicy', 'shop/shop.ingress.web', {
 
 const EXTRA = 'AuthorizationPolicy shop/extra';
 
+/** A NetworkPolicy of somebody else opens ports of a pod in ambient mode. */
+const tunnelled = (
+  ports: readonly NetworkPolicyPort[] | undefined,
+  objects: readonly KubeObject[] = [],
+  labels: Readonly<Record<string, string>> = { 'istio.io/dataplane-mode': 'ambient' },
+): AuditSnapshot =>
+  world({
+    namespaces: [namespace('shop', labels)],
+    pods: [pod('shop/web', {}, { labels: { app: 'web' } })],
+    policies: [
+      policy('shop/p', { podSelector: {}, policyTypes: ['Ingress'], ingress: [{ ...(ports && { ports }) }] }),
+    ],
+    objects,
+  });
+const TUNNEL = [{ port: 8080 }, { port: 15_008 }];
+
 export const MESH_CASES: Readonly<Record<string, CheckCases>> = {
   'mesh-policy-opens': {
     good: {
@@ -112,6 +129,40 @@ export const MESH_CASES: Readonly<Record<string, CheckCases>> = {
         shop({ objects: [access({ rules: [{}] })], labels: { 'istio.io/dataplane-mode': 'ambient' } }),
         `${EXTRA} spec.rules[0]`,
       ],
+    },
+  },
+  'tunnel-leads-to-every-port': {
+    good: {
+      'the port of the tunnel, held by an AuthorizationPolicy': tunnelled(TUNNEL, [
+        access({ ...selector('web'), rules: [from({ namespaces: ['front'] })] }),
+      ]),
+      'the port of the tunnel, held by one of the root namespace': tunnelled(TUNNEL, [
+        access({}, 'istio-system/all'),
+      ]),
+      'the port of the tunnel out of ambient mode': tunnelled(TUNNEL, [], {}),
+      'other ports': tunnelled([{ port: 8080 }]),
+      'every port': tunnelled(undefined),
+      'every port in a range': tunnelled([{ port: 1, endPort: 65_535 }]),
+    },
+    bad: {
+      'the port of the tunnel': [tunnelled(TUNNEL), 'NetworkPolicy shop/p spec.ingress[0]'],
+      'a range that holds it': [
+        tunnelled([{ port: 15_000, endPort: 15_100 }]),
+        'NetworkPolicy shop/p spec.ingress[0]',
+      ],
+      'the port of the tunnel, beside AuthorizationPolicies for other pods, that deny, of a waypoint, or as dry runs':
+        [
+          tunnelled(TUNNEL, [
+            access({ ...selector('other') }, 'shop/other'),
+            access({ action: 'DENY', rules: [{}] }, 'shop/denies'),
+            access({ targetRefs: [{ kind: 'Service', name: 'web' }] }, 'shop/targets'),
+            object('AuthorizationPolicy', 'shop/dry', {
+              metadata: { namespace: 'shop', name: 'dry', annotations: { 'istio.io/dry-run': 'true' } },
+              spec: {},
+            }),
+          ]),
+          'NetworkPolicy shop/p spec.ingress[0]',
+        ],
     },
   },
   'mesh-policy-denies': {

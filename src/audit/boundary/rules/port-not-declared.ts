@@ -1,4 +1,6 @@
 import type { NetworkPolicyPort } from '../../../api/network-policy.ts';
+import { isAskedForAmbient } from '../../../engines/istio/membership.ts';
+import { AMBIENT } from '../../../engines/istio/mesh-config.ts';
 import { EVERYTHING, matches } from '../../../policy/semantics/selector.ts';
 import { listText } from '../../../util/list-text.ts';
 import type { Check } from '../../check.ts';
@@ -43,11 +45,15 @@ export const portNotDeclared: Check = {
         .filter(({ labels }) => matches(selector, labels));
       const declared = declaredPorts(pods);
       if (pods.length === 0 || !pods.every(declaresPorts)) continue;
+      // ztunnel listens there, and no container.
+      const isTunnel = ({ port }: NetworkPolicyPort) =>
+        port === AMBIENT.port &&
+        pods.some((pod) => isAskedForAmbient({ pod, namespaceLabels: context.labelsOf(pod.namespace) }));
       for (const placed of placedRules(policy)) {
         if (placed.direction !== 'Ingress') continue;
         const { object, field } = ruleReference(placed, context);
         for (const [index, port] of (placed.rule.ports ?? []).entries()) {
-          if (isDeclared(port, declared)) continue;
+          if (isDeclared(port, declared) || isTunnel(port)) continue;
           const known = [...new Set(declared.map(({ containerPort }) => String(containerPort)))].slice(0, 5);
           const isNamed = typeof port.port === 'string';
           report({
