@@ -30,8 +30,10 @@ await runScript(async () => {
 
   stopping.signal.removeEventListener('abort', leaveAtOnce);
   const waiting = setInterval(() => {}, 2 ** 30); // keeps the process alive
-  if (!stopping.signal.aborted) await once(stopping.signal, 'abort');
+  const stopped = stopping.signal.aborted ? undefined : once(stopping.signal, 'abort');
+  const failure = await Promise.race([plane.ended(), stopped?.then(() => undefined)]);
   clearInterval(waiting);
   await agent.stop();
   await plane.stop();
+  if (failure !== undefined) throw failure;
 });

@@ -90,8 +90,12 @@ async function demonstrate(context: string | undefined): Promise<void> {
     const told = narrate(line);
     if (told !== undefined) console.log(`  ${told}`);
   });
-  await Promise.race([operator.ended, once(stopping.signal, 'abort')]);
-  if (!stopping.signal.aborted) throw new Error('the operator ended unexpectedly');
+  const failure = await Promise.race([
+    operator.ended.then(() => new Error('the operator ended unexpectedly')),
+    once(stopping.signal, 'abort').then(() => undefined),
+    ...(cluster.ended === undefined ? [] : [cluster.ended()]),
+  ]);
+  if (failure !== undefined && !stopping.signal.aborted) throw failure;
 }
 
 /** Prints each step with the time since the last one; throws at a step if the demonstration is being stopped. */

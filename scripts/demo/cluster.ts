@@ -19,6 +19,8 @@ export interface DemoCluster {
   readonly preparation: readonly string[];
   /** True for the user's own cluster, in which everything that stays behind has to be named. */
   readonly existing: boolean;
+  /** Resolves with the failure of a component that ends; absent for the user's own cluster. */
+  ended?(): Promise<Error>;
   stop(): Promise<void>;
 }
 
@@ -39,6 +41,7 @@ export async function localCluster(): Promise<DemoCluster> {
       `export PATH="${join(plane.kubectl, '..')}:$PATH"`,
     ],
     existing: false,
+    ended: () => plane.ended(),
     stop: async () => {
       await agent.stop();
       await plane.stop();

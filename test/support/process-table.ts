@@ -3,21 +3,42 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Returns the command lines of running processes that contain `text`. */
-export function processesWith(text: string): string[] {
-  return commandLines().filter((line) => line.includes(text));
+interface ProcessEntry {
+  readonly id: number;
+  readonly commandLine: string;
 }
 
-function commandLines(): string[] {
+/** Returns the command lines of running processes that contain `text`. */
+export function processesWith(text: string): string[] {
+  return entriesWith([text]).map(({ commandLine }) => commandLine);
+}
+
+/** Returns the ids of running processes whose command lines contain each of these texts. */
+export function processIdsWith(...texts: readonly string[]): number[] {
+  return entriesWith(texts).map(({ id }) => id);
+}
+
+function entriesWith(texts: readonly string[]): ProcessEntry[] {
+  return entries().filter(({ commandLine }) => texts.every((text) => commandLine.includes(text)));
+}
+
+function entries(): ProcessEntry[] {
   if (process.platform !== 'linux') {
-    return execFileSync('ps', ['-A', '-ww', '-o', 'args='], { encoding: 'utf8' }).split('\n');
+    const lines = execFileSync('ps', ['-A', '-ww', '-o', 'pid=,args='], { encoding: 'utf8' }).split('\n');
+    return lines.map((line) => {
+      const [, id = '0', commandLine = ''] = /^\s*(\d+)\s+(.*)$/.exec(line) ?? [];
+      return { id: Number(id), commandLine };
+    });
   }
   const ids = readdirSync('/proc').filter((name) => /^\d+$/.test(name)); // ps may be missing
   return ids.map((id) => {
     try {
-      return readFileSync(`/proc/${id}/cmdline`, 'utf8').replaceAll('\0', ' ');
+      return {
+        id: Number(id),
+        commandLine: readFileSync(`/proc/${id}/cmdline`, 'utf8').replaceAll('\0', ' '),
+      };
     } catch {
-      return ''; // the process has ended
+      return { id: Number(id), commandLine: '' }; // the process has ended
     }
   });
 }

@@ -2,6 +2,7 @@
 // with real certificates and RBAC. There is no kubelet, no scheduler and no container.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -205,6 +206,16 @@ export class ControlPlane {
     return output;
   }
 
+  /** Resolves with the failure of the first component that ends; stays pending as long as all of them run. */
+  async ended(): Promise<Error> {
+    const ends = [...this.#components].map(async ([name, component]) => {
+      if (isRunning(component)) await once(component, 'exit');
+      return name;
+    });
+    const name = await Promise.race(ends);
+    return new Error(`${name} ended:\n${this.#endOfLog(name)}`);
+  }
+
   /** Kills all components and removes the data directory. */
   async stop(): Promise<void> {
     await this.admin.close();
@@ -221,6 +232,10 @@ export class ControlPlane {
     return join(this.directory, `${name}.log`);
   }
 
+  #endOfLog(name: ComponentName): string {
+    return readFileSync(this.#logOf(name), 'utf8').trim().split('\n').slice(-5).join('\n');
+  }
+
   /** Repeats `probe` until it succeeds. Rejects if the component ends, or after START_TIMEOUT. */
   async #until(name: ComponentName, probe: () => Promise<unknown>): Promise<void> {
     const deadline = performance.now() + START_TIMEOUT;
@@ -231,8 +246,8 @@ export class ControlPlane {
       } catch (error) {
         const ended = !isRunning(this.#component(name));
         if (ended || performance.now() > deadline) {
-          const log = readFileSync(this.#logOf(name), 'utf8').trim().split('\n').slice(-5).join('\n');
-          throw new Error(`${name} ${ended ? 'ended' : 'did not get ready'}:\n${log}`, { cause: error });
+          const message = `${name} ${ended ? 'ended' : 'did not get ready'}:\n${this.#endOfLog(name)}`;
+          throw new Error(message, { cause: error });
         }
       }
       await sleep(POLL_INTERVAL);

@@ -1,13 +1,15 @@
 // A control plane leaves nothing behind, and its data survives the failure of a component.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startControlPlane, startNodeAgent } from '../../env/index.ts';
-import { eventually, processesWith, runScript } from '../../support/process-table.ts';
+import { eventually, processesWith, processIdsWith, runScript } from '../../support/process-table.ts';
 
 const MODULE = new URL('../../env/index.ts', import.meta.url).href;
+const CLUSTER = join(import.meta.dirname, '../../../scripts/cluster.ts');
 
 describe('lifecycle of a control plane', () => {
   for (const signal of ['SIGKILL', 'SIGINT', 'SIGTERM'] as const) {
@@ -27,6 +29,22 @@ describe('lifecycle of a control plane', () => {
       });
     });
   }
+
+  it('ends `npm run cluster` with a message and a failure when its API server ends', async () => {
+    const command = ['--disable-warning=ExperimentalWarning', CLUSTER];
+    const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
+    await eventually('the cluster is up', () => output.includes('Ctrl-C ends it'), 60_000);
+    const directory = /export KUBECONFIG=(.*)\/admin\.kubeconfig/.exec(output)?.[1] ?? '';
+    const [server] = processIdsWith(`${directory}/`, 'kube-apiserver');
+    assert.ok(server);
+    const ended = once(child, 'exit');
+    process.kill(server, 'SIGKILL');
+    assert.deepEqual(await ended, [1, null]);
+    assert.match(output, /^kube-apiserver ended:$/m);
+    assert.equal(existsSync(directory), false);
+  });
 
   it('ends with a parent that dies before all components have started', async () => {
     const temporary = mkdtempSync(join(tmpdir(), 'lifecycle-test-'));
