@@ -79,7 +79,7 @@ function reasonLines(end: FlowEnd, explanation: DirectionExplanation, paint: Pal
   const [line = ''] = decidingLines(end, explanation, paint);
   return [
     line.replace(', and no rule allows this', ''),
-    `${referenceText(first)} means it, and the mesh does not carry it: see PeersResolved of profile ${first.profile}`,
+    `${referenceText(first)} means it, and does not hold for the port by which the mesh carries it`,
   ];
 }
 

@@ -103,6 +103,11 @@ export function obstacleText({ obstacle, direction, own, other }: SuggestionObst
   switch (obstacle.kind) {
     case 'no-address':
       return `only an ipBlock with the addresses of its nodes could allow ${other.label}, which is on the host network; they are not known here`;
+    case 'uncarried':
+      return (
+        `no connection is suggested: rule ${obstacle.rule} of ${KIND} ${obstacle.profile} means the flow, and the mesh does not carry ` +
+        'it; PeersResolved of the profile says why'
+      );
     case 'tunnel': {
       const { port, profile, asksForTunnels } = obstacle;
       const carried = `no connection is suggested for the ${direction.toLowerCase()} of ${own.label}: port ${port} carries connections between pods of the mesh`;

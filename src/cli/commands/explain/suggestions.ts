@@ -35,7 +35,9 @@ type SuggestionReason =
       readonly profile: string;
       /** True if the profile asks for policies of the mesh, which tell the ports behind the tunnel apart. */
       readonly asksForTunnels: boolean;
-    };
+    }
+  /** A rule of the profile means the flow already, and the tunnel does not carry it. */
+  | { readonly kind: 'uncarried'; readonly profile: string; readonly rule: string };
 
 /** An end for which nothing can be suggested. */
 export interface SuggestionObstacle {
@@ -106,6 +108,7 @@ class SuggestionSession implements Suggestions {
   /** Adds what the ends of a pair need. @param group denied answers of the pair */
   add(group: readonly Answer[]): void {
     const connected = this.#profileOfBoth(group);
+    this.#addUncarried(group);
     for (const direction of ['Egress', 'Ingress'] as const) {
       const own = this.#deniedAt(group, direction);
       if (own.length === 0) continue;
@@ -200,6 +203,22 @@ class SuggestionSession implements Suggestions {
       .map((profile) => this.#changed.get(profile.metadata.name) ?? profile);
   }
 
+  #addUncarried(group: readonly Answer[]): void {
+    const meant = group.find((answer) => this.#uncarriedBy(answer) !== undefined);
+    const obstacle = meant && this.#uncarriedBy(meant);
+    if (meant === undefined || obstacle === undefined) return;
+    this.obstacles.push({ obstacle, direction: 'Ingress', own: meant.to, other: meant.from });
+  }
+
+  /** The rule that means a denied flow, of a profile that asks for tunnels; undefined if there is none. */
+  #uncarriedBy({ explanation: { ingress } }: Answer): SuggestionReason | undefined {
+    if (ingress.allowed || ingress.layer?.verdict === 'unknown') return undefined;
+    const asking = this.#snapshot.profiles.filter(({ spec }) => asksForTunnels(spec));
+    const names = new Set(asking.map(({ metadata }) => metadata.name));
+    const { profile, rule } = ingress.meantBy.find((each) => names.has(each.profile ?? '')) ?? {};
+    return profile === undefined || rule === undefined ? undefined : { kind: 'uncarried', profile, rule };
+  }
+
   /**
    * The answers that another rule could change at the end of this direction: NetworkPolicies deny them, or AuthorizationPolicies,
    * which add up, limit a tunnel that a profile asks for. A rule that means the flow already, and that the mesh does not carry, is
@@ -207,8 +226,8 @@ class SuggestionSession implements Suggestions {
    */
   #deniedAt(group: readonly Answer[], direction: PolicyType): readonly Answer[] {
     return group.filter((answer) => {
-      const { allowed, layer, meantBy } = sideOf(answer.explanation, direction);
-      if (allowed || meantBy.length > 0) return false;
+      const { allowed, layer } = sideOf(answer.explanation, direction);
+      if (allowed || (direction === 'Ingress' && this.#uncarriedBy(answer) !== undefined)) return false;
       if (layer === undefined) return true;
       const { tunnelPort } = answer.explanation;
       const isLimit = layer.by?.object.kind === 'AuthorizationPolicy' && layer.by.field === '';

@@ -212,8 +212,9 @@ spec: {containers: [{name: a, image: a, ports: [{containerPort: 8443}]}]}
     const left = await cli(`explain storefront/pod/web shop/pod/checkout --port 7000 ${pods}`);
     assert.match(
       left.stdout,
-      /rule named of profile more .* means it, and the mesh does not carry it: see PeersResolved/,
+      /rule named of profile more .* means it, and does not hold for the port by which/,
     );
+    assert.match(left.stderr, /rule named of SegmentationProfile more means the flow, .* PeersResolved/);
     assert.doesNotMatch(left.stdout, /To allow it/);
   });
 
@@ -343,6 +344,9 @@ spec:
       'both.yaml': profile('mesh: {authorization: Enforce}'),
       'without-mesh.yaml': profile('isolation: [Ingress]'),
       'ingress.yaml': profile('isolation: [Ingress]\n  mesh: {authorization: Enforce}'),
+      'meant.yaml': profile(
+        'isolation: [Ingress]\n  ingress: [{name: cart, from: [{podSelector: {}}], ports: [{port: 8080}]}]',
+      ),
     });
     const explained = async (file: string) => {
       const { stdout, stderr } = await cli(`${flow} -f ${profiles}/${file}`);
@@ -362,6 +366,10 @@ spec:
       /set baseline\.mesh: Allow and mesh\.authorization: Enforce in SegmentationProfile shop/,
     );
     assert.match(await explained('ingress.yaml'), /connections:[^]*port: 8080/);
+    const meant = await explained('meant.yaml');
+    assert.match(meant, /rule cart of profile shop .* means it, and does not hold for the port by which/);
+    assert.match(meant, /set baseline\.mesh: Allow and mesh\.authorization: Enforce in SegmentationProfile/);
+    assert.doesNotMatch(meant, /PeersResolved/);
   });
 
   it('is checked by them, and is a link of a matrix', async () => {
