@@ -18,7 +18,7 @@ import { meshPolicyDenies } from './mesh/denies.ts';
 import { meshPolicyOpens } from './mesh/opens.ts';
 import { meshPolicySelectsNothing } from './mesh/selects-nothing.ts';
 import { meshPolicySourceUnknown } from './mesh/sources.ts';
-import { tunnelLeadsToEveryPort } from './mesh/tunnel.ts';
+import { tunnelLeadsToEveryPort, tunnelNotOpened } from './mesh/tunnel.ts';
 import { metadataReachable } from './metadata-reachable.ts';
 import { kindUnread } from './unread-kinds.ts';
 import { namespaceWithoutPolicy } from './namespace-without-policy.ts';
@@ -46,6 +46,7 @@ export const BOUNDARY: readonly Check[] = [
   meshPolicySelectsNothing,
   meshPolicySourceUnknown,
   tunnelLeadsToEveryPort,
+  tunnelNotOpened,
   hostNetwork,
   secondaryNetworks,
   policySelectsNothing,

@@ -1,6 +1,6 @@
 /** Cases of the checks that compare AuthorizationPolicies, and names of hosts, with profiles. */
 import type { KubeObject } from '../../../src/api/meta.ts';
-import type { NetworkPolicyPort } from '../../../src/api/network-policy.ts';
+import type { NetworkPolicyIngressRule, NetworkPolicyPort } from '../../../src/api/network-policy.ts';
 import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import type { AuditSnapshot } from '../../../src/audit/snapshot.ts';
 import { NOTHING_ALLOWED } from '../../policy/fixture.ts';
@@ -88,6 +88,38 @@ const tunnelled = (
   });
 const TUNNEL = [{ port: 8080 }, { port: 15_008 }];
 
+interface Isolated {
+  readonly isAsking?: boolean;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly rule?: NetworkPolicyIngressRule;
+  readonly foreign?: NetworkPolicyIngressRule;
+}
+
+/** A profile isolates a pod in ambient mode, and has a rule for it. */
+const isolated = ({
+  isAsking = false,
+  labels = { 'istio.io/dataplane-mode': 'ambient' },
+  rule = { from: [{ podSelector: {} }], ports: [{ port: 8080 }] },
+  foreign,
+}: Isolated): AuditSnapshot => {
+  const { metadata, spec } = profile(isAsking ? 'Enforce' : 'Disabled');
+  const baseline = { ...spec.baseline, ...(isAsking && { mesh: 'Allow' as const }) };
+  const rules = own('shop/shop.ingress', { podSelector: {}, policyTypes: ['Ingress'], ingress: [rule] });
+  const annotations = { 'segmentation.dev/rules': '[{"rule":"web"}]' };
+  return world({
+    namespaces: [namespace('shop', labels)],
+    pods: [pod('shop/web', {}, { labels: { app: 'web' } })],
+    profiles: [{ metadata, spec: { ...spec, baseline } }],
+    enforced: ['shop'],
+    policies: [
+      { ...rules, metadata: { ...rules.metadata, annotations } },
+      ...(foreign === undefined
+        ? []
+        : [policy('shop/p', { podSelector: {}, policyTypes: ['Ingress'], ingress: [foreign] })]),
+    ],
+  });
+};
+
 export const MESH_CASES: Readonly<Record<string, CheckCases>> = {
   'mesh-policy-opens': {
     good: {
@@ -163,6 +195,24 @@ export const MESH_CASES: Readonly<Record<string, CheckCases>> = {
           ]),
           'NetworkPolicy shop/p spec.ingress[0]',
         ],
+    },
+  },
+  'tunnel-not-opened': {
+    good: {
+      'a profile that opens the tunnel': isolated({ isAsking: true }),
+      'pods out of ambient mode': isolated({ labels: {} }),
+      'a rule without ports': isolated({ rule: { from: [{ podSelector: {} }] } }),
+      'a rule for addresses': isolated({
+        rule: { from: [{ ipBlock: { cidr: '192.0.2.0/24' } }], ports: [{ port: 8080 }] },
+      }),
+      'a policy of somebody else that opens the tunnel': isolated({ foreign: { ports: [{ port: 15_008 }] } }),
+    },
+    bad: {
+      'a rule with ports': [isolated({}), 'SegmentationProfile shop spec.ingress[web]'],
+      'a rule with ports beside a policy of somebody else for another port': [
+        isolated({ foreign: { ports: [{ port: 9000 }] } }),
+        'SegmentationProfile shop spec.ingress[web]',
+      ],
     },
   },
   'mesh-policy-denies': {

@@ -2,15 +2,22 @@ import type { NetworkPolicyPort } from '../../../api/network-policy.ts';
 import { isolationOf } from '../../../engines/istio/isolation.ts';
 import { isAskedForAmbient } from '../../../engines/istio/membership.ts';
 import { AMBIENT } from '../../../engines/istio/mesh-config.ts';
+import { asksForTunnels } from '../../../policy/mesh.ts';
 import { EVERYTHING, matches } from '../../../policy/semantics/selector.ts';
 import { shortList } from '../../../util/list-text.ts';
 import type { Check } from '../../check.ts';
 import type { AuditContext } from '../../context.ts';
 import type { AuditPod } from '../../snapshot.ts';
-import { placedRules, ruleReference } from '../rules/rule-reference.ts';
+import { type PlacedRule, placedRules, ruleReference } from '../rules/rule-reference.ts';
 import { rootNamespaces } from './mesh-policies.ts';
 
+type RuleReference = ReturnType<typeof ruleReference>;
+
 const LAST_PORT = 65_535;
+
+function isAmbient(pod: AuditPod, context: AuditContext): boolean {
+  return isAskedForAmbient({ pod, namespaceLabels: context.labelsOf(pod.namespace) });
+}
 
 /** True if the rule opens the port of the tunnel, and not every port by itself. */
 function opensTunnel(ports: readonly NetworkPolicyPort[] = []): boolean {
@@ -34,7 +41,7 @@ function unheldPods(pods: readonly AuditPod[], context: AuditContext): AuditPod[
   });
   return pods.filter(
     (pod) =>
-      isAskedForAmbient({ pod, namespaceLabels: context.labelsOf(pod.namespace) }) &&
+      isAmbient(pod, context) &&
       !policies.some(
         ({ namespace, labels }) =>
           (namespace === pod.namespace || roots.has(namespace)) &&
@@ -72,5 +79,69 @@ export const tunnelLeadsToEveryPort: Check = {
           message: `by port ${AMBIENT.port}, its sources in the mesh reach every TCP port of ${names}, which no AuthorizationPolicy limits`,
         });
     }
+  },
+};
+
+/** True if the rule is for pods on single ports, none of which is that of the tunnel. */
+function isPastTunnel({ direction, rule: { peers, ports } }: PlacedRule): boolean {
+  return (
+    direction === 'Ingress' &&
+    ports?.some(({ protocol = 'TCP' }) => protocol === 'TCP') === true &&
+    ports.every(({ port }) => port !== undefined) &&
+    !opensTunnel(ports) &&
+    peers?.some(({ ipBlock }) => ipBlock === undefined) === true
+  );
+}
+
+/** Policies of others may open the tunnel. */
+function isOpenedByOthers(namespace: string, context: AuditContext): boolean {
+  return context
+    .policies()
+    .filter((each) => each.metadata.namespace === namespace && context.snapshot.ownerOf(each) === undefined)
+    .flatMap(placedRules)
+    .some(
+      ({ direction, rule }) =>
+        direction === 'Ingress' && (rule.ports === undefined || opensTunnel(rule.ports)),
+    );
+}
+
+export const tunnelNotOpened: Check = {
+  id: 'tunnel-not-opened',
+  title: 'Every profile with rules for pods in ambient mode opens their tunnel',
+  severity: 'high',
+  category: 'Boundary',
+  controls: ['NSA/CISA network separation'],
+  why: "In Istio's ambient mode, connections between pods of the mesh arrive on port 15008, whatever port they are for. A rule that names ports lets none of them in, and the isolation cuts them.",
+  remedy:
+    "Set baseline.mesh: Allow and mesh.authorization: Enforce in the profile, and `mesh: Istio` in the operator's configuration: port 15008 opens then, held to the rules. Or write the rule without ports.",
+  needs: ['Namespace', 'Pod', 'NetworkPolicy', 'SegmentationProfile'],
+  run: (context, report) => {
+    const { snapshot } = context;
+    const namespaces = [
+      ...new Set(snapshot.pods.filter((each) => isAmbient(each, context)).map((each) => each.namespace)),
+    ];
+    const found = new Map<string, { readonly reference: RuleReference; readonly places: Set<string> }>();
+    for (const namespace of namespaces.sort()) {
+      const profiles = snapshot.enforcing(namespace);
+      if (profiles.some(({ spec }) => asksForTunnels(spec)) || isOpenedByOthers(namespace, context)) continue;
+      const names = new Set(profiles.map(({ metadata }) => metadata.name));
+      for (const placed of context.policies().flatMap(placedRules)) {
+        const { policy } = placed;
+        const isOwn = policy.metadata.namespace === namespace && names.has(snapshot.ownerOf(policy) ?? '');
+        if (!isOwn || !isPastTunnel(placed)) continue;
+        const reference = ruleReference(placed, context);
+        const key = JSON.stringify([reference.object, reference.field]);
+        const known = found.get(key) ?? { reference, places: new Set<string>() };
+        found.set(key, known);
+        known.places.add(namespace);
+      }
+    }
+    for (const { reference, places } of found.values())
+      report({
+        ...reference,
+        message:
+          `no connection between pods of the mesh passes by it in ${shortList([...places])}: these arrive on port ${AMBIENT.port}, ` +
+          'which the profile does not open',
+      });
   },
 };
