@@ -1,6 +1,6 @@
 /** Reads from a cluster the objects that commands need, page by page and trimmed. Never writes. */
 import type { KubeObject } from '../../api/meta.ts';
-import { KIND, LABEL_MANAGED_BY, MANAGER } from '../../api/names.ts';
+import { KIND } from '../../api/names.ts';
 import { detect, type EngineVerdict } from '../../engines/detection/detect.ts';
 import { gatherEvidence } from '../../engines/detection/gather.ts';
 import { SIGNATURES } from '../../engines/signatures.ts';
@@ -211,7 +211,8 @@ async function readRevisions(
   if (names.length === 0) return true;
   const resource = new Resource(transport, CONTROLLER_REVISIONS);
   try {
-    const { items } = await resource.listAll({ namespace, labelSelector: `${LABEL_MANAGED_BY}=${MANAGER}` });
+    // Their owners tell them, as somebody may have removed the labels of one.
+    const { items } = await resource.listAll({ namespace });
     for (const each of items) objects.put(REVISION_KIND, each);
     return true;
   } catch (error) {

@@ -105,6 +105,24 @@ describe('kubectl segmentation rollout', () => {
     );
   });
 
+  it('knows the revisions whose labels somebody has removed', async () => {
+    const { box, profile, a, b } = await soaking();
+    await rollout(`promote ${profile}`);
+    await reaches(box, profile, 'Complete');
+    await box.edit(profile, withRule('r2'));
+    await reaches(box, profile, 'Soaking 0/2');
+    const ofProfile = `segmentation.dev/profile=${profile}`;
+    const revisions = ['controllerrevisions', '-n', 'segmentation-system', '-l', ofProfile];
+    const removed = ['segmentation.dev/profile-', 'app.kubernetes.io/managed-by-'];
+    await suite.plane.kubectlRun(['label', ...revisions, ...removed]);
+    const rendered = await cli(`render ${profile} -o table --kubeconfig ${suite.plane.kubeconfig}`);
+    assert.match(rendered.stdout, new RegExp(`^${b} +${profile}\\.egress `, 'm'));
+    const { stdout } = await rollout(`undo ${profile}`);
+    assert.match(stdout, /the spec is that of revision 1 again/);
+    await reaches(box, profile, 'Complete');
+    await have(box, profile, { [a]: ['r1'], [b]: ['r1'] });
+  });
+
   it('is for render, status, explain and diff: each namespace counts with the revision that it has', async () => {
     const { box, profile, a, b } = await soaking();
     await box.pod(b, 'web', { app: 'web' });

@@ -1,6 +1,6 @@
 /** Reads and changes a profile, its recorded revisions and the namespaces in a cluster, with the permissions of the user. */
 import type { KubeObject } from '../../../api/meta.ts';
-import { GROUP, LABEL_PROFILE, PLURAL, VERSION } from '../../../api/names.ts';
+import { GROUP, PLURAL, VERSION } from '../../../api/names.ts';
 import type { SegmentationProfile } from '../../../api/profile.ts';
 import { loadKubeConfig } from '../../../kube/config/load.ts';
 import { ApiError } from '../../../kube/errors.ts';
@@ -70,12 +70,11 @@ export class RolloutCluster {
   }
 
   /** The recorded revisions, by number. */
-  async revisions({
-    metadata: { name, uid },
-  }: SegmentationProfile): Promise<ReadonlyMap<number, DatedRevision>> {
+  async revisions({ metadata: { uid } }: SegmentationProfile): Promise<ReadonlyMap<number, DatedRevision>> {
     const resource = new Resource<ControllerRevision>(this.#transport, CONTROLLER_REVISIONS);
     const namespace = this.#operatorNamespace;
-    const { items } = await resource.listAll({ namespace, labelSelector: `${LABEL_PROFILE}=${name}` });
+    // By its owner, as somebody may have removed the labels of one.
+    const { items } = await resource.listAll({ namespace });
     const own = items.flatMap((item): DatedRevision[] => {
       const { profile, revision } = recordedRevision(item) ?? {};
       const recorded = item.metadata.creationTimestamp ?? '';
