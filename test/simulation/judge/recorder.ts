@@ -8,7 +8,7 @@ import type { ProfileStatus } from '../../../src/api/profile.ts';
 import type { ClusterState } from '../../../src/cluster-state/state.ts';
 import type { Request } from '../../../src/kube/http/transport.ts';
 import { fingerprint, isolates } from '../../../src/policy/semantics/normalize.ts';
-import { isTransitionalCover } from '../../../src/policy/planning/transition.ts';
+import { isTransition, isTransitionalCover } from '../../../src/policy/planning/transition.ts';
 import { matches } from '../../../src/policy/semantics/selector.ts';
 import { Judge } from '../../support/judge/judge.ts';
 import { IDENTITIES } from '../engines/effects.ts';
@@ -311,7 +311,11 @@ export class Recorder {
       if (object.metadata.labels?.['segmentation.dev/role'] === 'transition') this.counts.transitions += 1;
     } else if (author === 'user' || isOfException(object)) {
       // The garbage collector deletes the policies of a deleted exception, whoever may allow the same flows next.
-      this.#userEdits.set(namespace, [...this.userEdits(namespace), this.observed.policies(namespace)]);
+      const now = this.observed.policies(namespace);
+      const isOwn = this.observed.operatorPolicies.has(object.metadata.uid ?? '');
+      // A cover hides what the edit cuts, and goes before the operator sees the edit.
+      const uncovered = isOwn && now.some(isTransition) ? [now.filter((each) => !isTransition(each))] : [];
+      this.#userEdits.set(namespace, [...this.userEdits(namespace), now, ...uncovered]);
       this.#references.delete(namespace);
     }
     this.#judgePolicies(namespace, revision);

@@ -2,6 +2,7 @@
 import type { NetworkPolicy } from '../../../../src/api/network-policy.ts';
 import type { EngineSetting } from '../../../../src/engines/engine.ts';
 import { LABEL_PROFILE } from '../../../../src/api/names.ts';
+import { isTransition } from '../../../../src/policy/planning/transition.ts';
 import { isolates } from '../../../../src/policy/semantics/normalize.ts';
 import { canonicalJSON } from '../../../../src/util/canonical-json.ts';
 import type { LayeredPolicy } from '../../../support/judge/judge.ts';
@@ -185,13 +186,22 @@ export class NamespaceStates {
   }
 
   note(namespace: string, isOwn: boolean): void {
-    const add = (to: Map<string, Map<string, KnownState>>, each: NamespaceState) => {
-      const states = to.get(namespace) ?? new Map<string, KnownState>();
-      const key = keyOf(each);
-      if (!states.has(key)) to.set(namespace, states.set(key, { ...each, id: this.#nextId++ }));
-    };
-    add(this.#seen, this.state(namespace));
-    if (!isOwn) for (const each of this.#possible(namespace)) add(this.#known, each);
+    this.#add(this.#seen, namespace, this.state(namespace));
+    if (!isOwn) for (const each of this.#possible(namespace)) this.#add(this.#known, namespace, each);
+  }
+
+  #add(to: Map<string, Map<string, KnownState>>, namespace: string, state: NamespaceState): void {
+    const states = to.get(namespace) ?? new Map<string, KnownState>();
+    const key = keyOf(state);
+    if (!states.has(key)) to.set(namespace, states.set(key, { ...state, id: this.#nextId++ }));
+  }
+
+  /** Somebody has edited a policy of the operator: a cover hides what that cuts, and goes before the operator sees it. */
+  noteUncovered(namespace: string): void {
+    for (const each of this.#possible(namespace)) {
+      const policies = each.policies.filter((policy) => !isTransition(policy));
+      if (policies.length < each.policies.length) this.#add(this.#known, namespace, { ...each, policies });
+    }
   }
 
   total(namespace: string, state: NamespaceState): readonly LayeredPolicy[] {

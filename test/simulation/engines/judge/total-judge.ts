@@ -127,6 +127,8 @@ export class TotalJudge {
     for (const each of touched) {
       if (!NAMESPACES.includes(each)) continue;
       if (isPolicy) this.states.note(each, isOwn);
+      if (kind === NETWORK_POLICY && !isOwn && this.#recorder.observed.operatorPolicies.has(uid))
+        this.states.noteUncovered(each);
       const fault = this.#fault(each);
       if (fault !== undefined) return fault;
     }
