@@ -37,9 +37,9 @@ const REGRESSIONS: Readonly<Record<number, readonly number[]>> = {
   ],
   9: [
     720_000_015, 720_000_020, 720_000_032, 246_363_997, 750_000_054, 750_000_123, 751_000_008, 751_500_003,
-    905_000_284,
+    905_000_284, 960_000_005, 960_000_167, 960_000_259, 961_000_003,
   ],
-  10: [740_000_000, 750_000_016, 750_000_054],
+  10: [740_000_000, 750_000_016, 750_000_054, 960_000_117, 960_000_187, 960_000_189],
 };
 const REGRESSION_PLANS = Object.entries(REGRESSIONS).flatMap(([generator, seeds]) =>
   seeds.map((seed) => planOf(seed, Number(generator))),

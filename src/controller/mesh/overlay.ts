@@ -129,7 +129,12 @@ export class MeshOverlay {
       });
     this.#members = members(SIDECARS);
     this.#ambientMembers = members(AMBIENT_MODE);
-    this.#tunnels = new Tunnels({ clusterState, facts, authorization: () => this.#watch().authorization });
+    this.#tunnels = new Tunnels({
+      clusterState,
+      facts,
+      authorization: () => this.#watch().authorization,
+      watched: () => this.#kinds?.authorization,
+    });
     clusterState.namespaces.subscribe((change) => this.#namespaceChanged(change));
   }
 
@@ -370,9 +375,10 @@ export class MeshOverlay {
     kept: DesiredOverlay['kept'],
     { facts, authorization }: { readonly facts: MeshConfiguration; readonly authorization: EngineObjects },
   ): OverlayPlan {
-    const policies = this.#tunnels.overlay(namespace);
-    if (policies === undefined) return { widen: [], narrow: [] };
-    const context = overlayContext(facts, authorization);
+    const plan = this.#tunnels.overlay(namespace);
+    if (plan === undefined) return { widen: [], narrow: [] };
+    const { objects: policies, emptied } = plan;
+    const context = { ...overlayContext(facts, authorization), emptied };
     return planOverlay(authorization.in(namespace.key), { policies, kept }, context);
   }
 

@@ -3,10 +3,10 @@ import type { NetworkPolicy } from '../../api/network-policy.ts';
 import type { NamespaceItem } from '../../cluster-state/items.ts';
 import { cachedPolicies } from '../../cluster-state/policies/cached.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
+import { isTunnelDeny } from '../../engines/istio/ambient/objects.ts';
 import { planTunnels, type TunnelPlan, type TunnelProfile } from '../../engines/istio/ambient/plan.ts';
 import { withoutKnownMesh } from '../../engines/istio/ambient/unknown.ts';
 import { AMBIENT } from '../../engines/istio/mesh-config.ts';
-import type { AuthorizationPolicy } from '../../engines/istio/policy.ts';
 import { asksForTunnels, isAmbient, type MeshFacts, modeOf, trustDomainOf } from '../../policy/mesh.ts';
 import { withOwnerLabels } from '../../policy/ownership.ts';
 import { matches } from '../../policy/semantics/selector.ts';
@@ -25,6 +25,8 @@ export interface TunnelsOptions {
   readonly facts: () => MeshFacts | undefined;
   /** The AuthorizationPolicies, which are watched from the first call on. */
   readonly authorization: () => EngineObjects;
+  /** The same ones, if they are watched already. */
+  readonly watched: () => EngineObjects | undefined;
 }
 
 interface PlannedProfiles {
@@ -53,7 +55,7 @@ export class Tunnels {
     this.forget(namespace.key);
     const facts = this.#options.facts();
     const asking = enforced.filter(({ profile }) => asksForTunnels(profile.spec));
-    if (asking.length === 0) return NO_TUNNELS;
+    if (asking.length === 0 && !this.#isRestrictedBy(namespace.key, held)) return NO_TUNNELS;
     if (!isOfMesh(facts, namespace)) {
       this.#decidedBy.set(namespace.key, facts);
       return NO_TUNNELS;
@@ -98,8 +100,8 @@ export class Tunnels {
   }
 
   /** The AuthorizationPolicies of the tunnel, by what is cached now; undefined if they can't be told. */
-  overlay(namespace: NamespaceItem): readonly AuthorizationPolicy[] | undefined {
-    return this.#planCached(namespace)?.objects;
+  overlay(namespace: NamespaceItem): Pick<TunnelPlan, 'objects' | 'emptied'> | undefined {
+    return this.#planCached(namespace);
   }
 
   /** False if something has to close before the rest can open. */
@@ -132,6 +134,16 @@ export class Tunnels {
   forget(namespace: string): void {
     this.#profiles.delete(namespace);
     this.#decidedBy.delete(namespace);
+  }
+
+  /** True if an object of a held profile restricts the tunnel of the namespace: what others open needs their permits. */
+  #isRestrictedBy(namespace: string, held: readonly string[]): boolean {
+    const objects = held.length === 0 ? undefined : this.#options.watched();
+    return (
+      objects
+        ?.in(namespace)
+        .some((each) => isTunnelDeny(each) && held.includes(objects.ownerOf(each) ?? '')) === true
+    );
   }
 
   /** The profiles whose policies or objects go. */

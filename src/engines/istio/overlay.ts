@@ -71,6 +71,8 @@ export interface OverlayPlan {
 
 export interface OverlayContext {
   readonly ownerOf: OwnerOf;
+  /** The form that an object takes before it is deleted; undefined once it may be. Absent: objects are deleted at once. */
+  readonly emptied?: (object: KubeObject) => AuthorizationPolicy | undefined;
   /** The AuthorizationPolicies for the pods of all namespaces. `unknown`: they may isolate any pod. */
   readonly meshWide: readonly KubeObject[] | 'unknown';
 }
@@ -103,7 +105,7 @@ export interface DesiredOverlayObjects {
 export function planOverlay(
   observed: readonly KubeObject[],
   desired: DesiredOverlayObjects,
-  { ownerOf, meshWide }: OverlayContext,
+  { ownerOf, meshWide, emptied = () => undefined }: OverlayContext,
 ): OverlayPlan {
   const { own, others, taken, wanted } = divided(observed, desired, ownerOf);
   const beside = [
@@ -129,19 +131,27 @@ export function planOverlay(
   ];
   const [shrinking, ended] = divide(remove, (step) => areIsolated(step, 'before', after));
   const [late, early] = divide(leftOver.map(deletion), (step) => areIsolated(step, 'before', after));
-  return {
-    widen: [
-      ...inOrder(growing, 'add'),
-      ...last.map(creation),
-      ...inOrder([...ended, ...early, ...last.map(deletion)], 'remove'),
-    ],
-    narrow: [
-      ...first.map(creation),
-      ...inOrder(begun, 'add'),
-      ...inOrder(shrinking, 'remove'),
-      ...[...late, ...made.map(deletion)].sort(byLife),
-    ],
-  };
+  const widen = [
+    ...inOrder(growing, 'add'),
+    ...last.map(creation),
+    ...inOrder([...ended, ...early, ...last.map(deletion)], 'remove'),
+  ];
+  const narrow = [
+    ...first.map(creation),
+    ...inOrder(begun, 'add'),
+    ...inOrder(shrinking, 'remove'),
+    ...[...late, ...made.map(deletion)].sort(byLife),
+  ];
+  const inStages = (step: ObjectStep) => emptying(step, emptied);
+  return { widen: widen.flatMap(inStages), narrow: narrow.flatMap(inStages) };
+}
+
+/** A deletion, or the update that comes before it; none while the object has to stay. */
+function emptying(step: ObjectStep, emptied: NonNullable<OverlayContext['emptied']>): ObjectStep[] {
+  const form = step.verb === 'delete' ? emptied(step.before) : undefined;
+  if (step.verb !== 'delete' || form === undefined) return [step];
+  const object = updated(form, step.before);
+  return isSame(step.before, object) ? [] : [{ verb: 'update', object, before: step.before }];
 }
 
 interface Divided {

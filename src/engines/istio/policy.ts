@@ -28,6 +28,8 @@ export interface AuthorizationRule {
 /** The API server stores it as it is. Without rules nothing is allowed. */
 export type AuthorizationSpec =
   | Readonly<Record<string, never>>
+  /** Allows nothing by itself. */
+  | { readonly action: 'ALLOW'; readonly selector?: { readonly matchLabels: StringMap } }
   | {
       readonly action: 'ALLOW';
       /** Absent: all workloads of the namespace. */

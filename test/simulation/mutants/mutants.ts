@@ -185,7 +185,7 @@ const TUNNELS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/controller/mesh/overlay.ts',
-        find: '!hasTunnel && this.#tunnels.isOpen(namespace.key)',
+        find: '!hasTunnel && hasTunnelObjects(ownedIn(authorization, namespace.key))',
         replace: 'false',
       },
     ],
@@ -197,11 +197,11 @@ const TUNNELS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/engines/istio/ambient/plan.ts',
-        find: 'overlayOf(profiles, choice, context.trustDomain)',
-        replace: `policies.some(({ metadata }) => metadata.name === 'theirs') ? [] : overlayOf(profiles, choice, context.trustDomain)`,
+        find: 'overlayOf([...profiles, ...held], choice, context.trustDomain)',
+        replace: `policies.some(({ metadata }) => metadata.name === 'theirs') ? [] : overlayOf([...profiles, ...held], choice, context.trustDomain)`,
       },
     ],
-    reported: /^I3, the operator deleted p\.default-deny, which every intent keeps/,
+    reported: /^I3, the operator emptied p\.default-deny, which every intent keeps/,
     plan: plan(AMBIENT, [...redirected, identified()], [opened]),
   },
   {

@@ -14,9 +14,11 @@ import { notesOf } from '../../../policy/notes.ts';
 import { isolatesAll } from '../../../policy/planning/effect.ts';
 import { isTransitionalCover } from '../../../policy/planning/transition.ts';
 import { isolates } from '../../../policy/semantics/normalize.ts';
+import { recordOf, selectorOf } from '../../../policy/semantics/raw.ts';
+import { canonicalJSON } from '../../../util/canonical-json.ts';
 import { type AuthorizationPolicy, SECURITY_API_VERSION } from '../policy.ts';
 import { isOverlayCover } from '../transition.ts';
-import { acceptanceFailure } from './acceptance.ts';
+import { acceptanceFailure, acceptanceOf } from './acceptance.ts';
 import { type Choice, choose, type OwnEntrance, type Standing } from './choose.ts';
 import {
   DENY_TUNNEL,
@@ -72,6 +74,13 @@ export interface TunnelPlan {
   /** False if connections have to close before others can open. */
   readonly isSettled: boolean;
   readonly objects: readonly AuthorizationPolicy[];
+  /**
+   * The form that an object takes before it is deleted, in which it permits nothing. Only the status of an object says that the
+   * mesh goes by its present form: once it has accepted this one, the deletion changes nothing.
+   *
+   * @returns undefined once the object may be deleted
+   */
+  readonly emptied: (object: KubeObject) => AuthorizationPolicy | undefined;
 }
 
 const LABEL_WAYPOINT = 'istio.io/use-waypoint';
@@ -132,6 +141,7 @@ export function planTunnels(input: TunnelInput, context: TunnelContext): TunnelP
     ),
     isSettled: choice.isSettled,
     objects: isWithoutOverlay ? [] : overlayOf([...profiles, ...held], choice, context.trustDomain),
+    emptied: (object) => emptiedForm(object, profiles),
   };
 }
 
@@ -231,6 +241,38 @@ function overlayOf(
     ...(each.isAsking ? denyOf(each) : []),
     ...permitPolicies(each.profile, permits, { trustDomain, metadata: metadataOf(each) }),
   ]);
+}
+
+/** A profile that leaves does not wait for istiod: what it leaves is then of another one. */
+function emptiedForm(
+  { metadata, ...object }: KubeObject & { readonly spec?: unknown },
+  profiles: readonly TunnelProfile[],
+): AuthorizationPolicy | undefined {
+  const { name, namespace, labels = {} } = metadata;
+  const spec = emptySpec(object.spec);
+  const acceptance = acceptanceOf({ metadata, ...object }).kind;
+  const isEmpty = canonicalJSON(object.spec ?? null) === canonicalJSON(spec);
+  if (isEmpty && (acceptance === 'accepted' || acceptance === 'undated')) return undefined;
+  const heir =
+    profiles.find(({ profile }) => profile === labels[LABEL_PROFILE]) ??
+    profiles.find(({ isAsking }) => isAsking) ??
+    profiles[0];
+  if (heir === undefined) return undefined;
+  const { ownerReferences } = metadataOf(heir);
+  const own = {
+    name,
+    ...(namespace !== undefined && { namespace }),
+    labels: { ...labels, [LABEL_PROFILE]: heir.profile },
+    ...(ownerReferences && { ownerReferences }),
+  };
+  return { apiVersion: SECURITY_API_VERSION, kind: 'AuthorizationPolicy', metadata: own, spec };
+}
+
+/** Of the same pods, so that it isolates no others. */
+function emptySpec(spec: unknown): AuthorizationPolicy['spec'] {
+  const { matchLabels } = recordOf(recordOf(spec)['selector']);
+  const selected = selectorOf({ matchLabels }).matchLabels;
+  return { action: 'ALLOW', ...(selected && { selector: { matchLabels: selected } }) };
 }
 
 function denyOf({ policies }: ProfilePolicies): AuthorizationPolicy[] {

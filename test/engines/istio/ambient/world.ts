@@ -89,6 +89,13 @@ export function podOf(namespace: string, name: string, account: string, labels: 
   return { namespace, name, labels: { ...labels, [LABEL_SERVICE_ACCOUNT]: account }, ips: ['10.0.0.1'] };
 }
 
+const NO_PLAN: TunnelPlan = {
+  profiles: NO_TUNNELS,
+  isSettled: true,
+  objects: [],
+  emptied: () => undefined,
+};
+
 export class AmbientNamespace {
   policies: readonly NetworkPolicy[] = [];
   objects: readonly KubeObject[] = [];
@@ -97,6 +104,10 @@ export class AmbientNamespace {
   /** The profiles whose policies and objects stay as they are. */
   held: ReadonlySet<string> = new Set();
   readonly #labels: StringMap;
+  /** The states by which ztunnel may go, the latest one last. */
+  #passedOn: (readonly KubeObject[])[] = [[]];
+  /** The deletions since the last other write. */
+  #deletions = 0;
 
   constructor(labels: StringMap = {}) {
     this.#labels = labels;
@@ -121,6 +132,8 @@ export class AmbientNamespace {
         ],
       },
     }));
+    // The status of the objects that are left says nothing of deletions.
+    this.#passedOn = this.#passedOn.slice(-1 - this.#deletions);
   }
 
   plan(profiles: readonly SegmentationProfile[]): TunnelPlan {
@@ -130,9 +143,8 @@ export class AmbientNamespace {
       policies,
       unresolved,
     }));
-    if (!this.isKnown) return { profiles: this.#unknown(profiles, compiled), isSettled: true, objects: [] };
-    if (!compiled.some(({ isAsking }) => isAsking))
-      return { profiles: NO_TUNNELS, isSettled: true, objects: [] };
+    if (!this.isKnown) return { ...NO_PLAN, profiles: this.#unknown(profiles, compiled) };
+    if (!this.#isAsked(profiles)) return NO_PLAN;
     return planTunnels(
       {
         namespace: { ...SHOP, labels: { ...SHOP.labels, ...this.#labels } },
@@ -159,6 +171,14 @@ export class AmbientNamespace {
     });
   }
 
+  /** True if a profile asks for the tunnel, or an object of a held one restricts it. */
+  #isAsked(profiles: readonly SegmentationProfile[]): boolean {
+    return (
+      profiles.some(({ spec }) => asksForTunnels(spec)) ||
+      this.objects.some((each) => isTunnelDeny(each) && this.held.has(ownerByLabels(each) ?? ''))
+    );
+  }
+
   #leaving(profiles: readonly SegmentationProfile[]): string[] {
     const staying = new Set([...profiles.map(({ metadata }) => metadata.name), ...this.held]);
     const owners = new Set([...this.policies, ...this.objects].flatMap((each) => ownerByLabels(each) ?? []));
@@ -178,7 +198,7 @@ export class AmbientNamespace {
         yield this.#write(step);
       }
     }.bind(this);
-    const isAsked = profiles.some(({ spec }) => asksForTunnels(spec));
+    const isAsked = this.#isAsked(profiles);
     const first = this.plan(profiles);
     // Where nobody asks for a tunnel any more, it closes before what restricts it goes.
     if (isAsked || !this.objects.some((each) => isTunnel(each) || isTunnelDeny(each)))
@@ -225,15 +245,27 @@ export class AmbientNamespace {
     return allows(this.policies, { from, to, port: TUNNEL_PORT }) && this.#meshAllows(from, to, port);
   }
 
-  #meshAllows(from: Pod, to: Pod, port: number): boolean {
-    const principal = `${TRUST_DOMAIN}/ns/${from.namespace}/sa/${from.labels[LABEL_SERVICE_ACCOUNT]}`;
-    return meshAllows(this.objects, to.labels, { principal, ip: '10.0.0.1', port });
+  /** True if the connection passes by a state of the AuthorizationPolicies by which ztunnel may go. */
+  mayPass({ from, to, port }: Connection): boolean {
+    return (
+      allows(this.policies, { from, to, port: TUNNEL_PORT }) &&
+      this.#passedOn.some((objects) => this.#meshAllows(from, to, port, objects))
+    );
   }
 
-  #overlay({ objects }: TunnelPlan) {
+  #meshAllows(from: Pod, to: Pod, port: number, objects = this.objects): boolean {
+    const principal = `${TRUST_DOMAIN}/ns/${from.namespace}/sa/${from.labels[LABEL_SERVICE_ACCOUNT]}`;
+    return meshAllows(objects, to.labels, { principal, ip: '10.0.0.1', port });
+  }
+
+  #overlay({ objects, emptied }: TunnelPlan) {
     if (!this.isKnown) return { widen: [], narrow: [] };
     const ownerOf = ({ metadata }: KubeObject) => metadata.labels?.['segmentation.dev/profile'];
-    return planOverlay(this.objects, { policies: objects, kept: this.held }, { ownerOf, meshWide: [] });
+    return planOverlay(
+      this.objects,
+      { policies: objects, kept: this.held },
+      { ownerOf, meshWide: [], emptied },
+    );
   }
 
   /** Without the direction, where a peer without last known form would be cut off. */
@@ -262,6 +294,8 @@ export class AmbientNamespace {
       // A write of the spec leaves the status as it is.
       this.objects = [...rest, { ...before, ...step.object, metadata }];
     }
+    this.#passedOn.push(this.objects);
+    this.#deletions = step.verb === 'delete' ? this.#deletions + 1 : 0;
     return `${step.verb} AuthorizationPolicy ${name}`;
   }
 }

@@ -9,8 +9,9 @@ import { LABEL_SERVICE_ACCOUNT } from '../../../../src/api/names.ts';
 import { acceptanceFailure, acceptanceOf } from '../../../../src/engines/istio/ambient/acceptance.ts';
 import { type ControlPlane, sharedControlPlane } from '../../../env/index.ts';
 import { goIsThere } from '../../../env/tooling/go-tool.ts';
-import { profiles, SOURCES, TARGETS } from '../../../engines/istio/ambient/arbitrary.ts';
-import { AmbientNamespace, TRUST_DOMAIN } from '../../../engines/istio/ambient/world.ts';
+import { isTunnelDeny } from '../../../../src/engines/istio/ambient/objects.ts';
+import { profiles, SOURCES, TARGETS, tcp } from '../../../engines/istio/ambient/arbitrary.ts';
+import { AmbientNamespace, meshProfile, TRUST_DOMAIN } from '../../../engines/istio/ambient/world.ts';
 import { meshAllows } from '../../../engines/istio/model.ts';
 import { eventually, Sandbox } from '../../../support/cluster.ts';
 import { removeConfigMaps } from './istiod.ts';
@@ -113,6 +114,29 @@ const SOON = 60_000;
         }, SOON);
       }
       assert.ok(allowed > 50 && denied > 50, `${allowed} allowed, ${denied} denied`);
+    });
+
+    it('takes an object that is to be deleted for one that permits nothing, and accepts it', async () => {
+      const made = meshProfile([{ name: 'r', from: [{ namespaces: ['front'] }], ports: [tcp(80)] }]);
+      const namespace = new AmbientNamespace();
+      namespace.settle([made]);
+      const { emptied } = namespace.plan([made]);
+      const objects = namespace.objects.map((each) => (isTunnelDeny(each) ? each : (emptied(each) ?? each)));
+      assert.notDeepEqual(objects, namespace.objects);
+      await clear();
+      for (const [forms, isOpen] of [
+        [namespace.objects, true],
+        [objects, false],
+      ] as const) {
+        await apply(placed(forms));
+        await eventually(async () => assert.equal(acceptanceFailure(await list()), undefined), SOON);
+        await eventually(async () => {
+          const place = { namespace: shop, name: 'web', port: 80 };
+          const view = await judge.view();
+          const passes = (principal?: string) => ztunnelAllows(view, place, principal);
+          assert.deepEqual([passes(`${TRUST_DOMAIN}/ns/front/sa/well`), passes()], [isOpen, true]);
+        }, SOON);
+      }
     });
 
     it('refuses connections without an identity under strict mutual TLS, and no others', async () => {

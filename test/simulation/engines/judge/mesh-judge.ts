@@ -9,6 +9,7 @@ import {
   planAuthorization,
   planOverlay,
 } from '../../../../src/engines/istio/overlay.ts';
+import { isTunnelDeny } from '../../../../src/engines/istio/ambient/objects.ts';
 import { planTunnels, type TunnelPlan } from '../../../../src/engines/istio/ambient/plan.ts';
 import type { Compiled } from '../../../../src/policy/compile.ts';
 import { asksForTunnels } from '../../../../src/policy/mesh.ts';
@@ -79,7 +80,11 @@ export function unmetOverlay(
   const access =
     tunnels === undefined
       ? planAuthorization(of(AUTHORIZATION_POLICY), { ...desired, modes }, { identities, ...context })
-      : planOverlay(of(AUTHORIZATION_POLICY), { policies: tunnels.objects, kept: desired.kept }, context);
+      : planOverlay(
+          of(AUTHORIZATION_POLICY),
+          { policies: tunnels.objects, kept: desired.kept },
+          { ...context, emptied: tunnels.emptied },
+        );
   const strict = asking
     .filter(({ spec }) => spec.mesh?.mtls === 'Strict')
     .map(({ metadata }) => metadata.name);
@@ -123,10 +128,14 @@ export function tunnelPlan(
   if (!isLabelledAmbient(labels) || labels === undefined) return undefined;
   const intents = intentsOf(combination, namespace, policies);
   const enforced = intents.filter(({ relation }) => relation === 'enforce');
-  if (!enforced.some(({ profile }) => asksForTunnels(profile.spec))) return undefined;
   const permits = objects.flatMap(({ kind, object }) => (kind === AUTHORIZATION_POLICY ? [object] : []));
   const owners = new Set([...policies, ...permits].flatMap((each) => ownerOf(each) ?? []));
   const staying = intents.filter(({ relation }) => relation === 'enforce' || relation === 'held');
+  const held = intents.flatMap(({ relation, profile }) =>
+    relation === 'held' ? [profile.metadata.name] : [],
+  );
+  const isRestrictedByHeld = permits.some((each) => isTunnelDeny(each) && held.includes(ownerOf(each) ?? ''));
+  if (!isRestrictedByHeld && !enforced.some(({ profile }) => asksForTunnels(profile.spec))) return undefined;
   const namespaces = [...storage.values(NAMESPACE)].map(({ metadata }) => ({
     name: metadata.name,
     labels: metadata.labels ?? {},
@@ -140,7 +149,7 @@ export function tunnelPlan(
         policies: compiled.policies,
         unresolved: compiled.unresolved,
       })),
-      held: intents.flatMap(({ relation, profile }) => (relation === 'held' ? [profile.metadata.name] : [])),
+      held,
       leaving: [...owners.difference(new Set(staying.map(({ profile }) => profile.metadata.name)))],
       policies,
       objects: permits.filter((each) => ownerOf(each) !== undefined),

@@ -112,6 +112,13 @@ export class NamespaceStates {
   readonly formerOwnerOf: OwnerOf = (object) =>
     this.ownerOf(object) ?? this.#created.get(object.metadata.uid ?? '');
 
+  /** True if an object of the operator is told as its own by nothing but the memory of the process that wrote it. */
+  isUnmarked({ objects }: NamespaceState): boolean {
+    return objects.some(
+      ({ object }) => this.ownerOf(object) === undefined && this.formerOwnerOf(object) !== undefined,
+    );
+  }
+
   /** The policies and objects of a namespace now. */
   state(namespace: string, pushed = this.#pushed): NamespaceState {
     return {

@@ -3,6 +3,7 @@
  * *allowed = not guard denies and (not isolated or base or extensions) and overlay*. It is never wider than what the states
  * before and the intents since allow, and never cuts what all of them allow (I1, I2).
  */
+import { isTunnelDeny } from '../../../../src/engines/istio/ambient/objects.ts';
 import type { EngineSetting, GuardKind } from '../../../../src/engines/engine.ts';
 import { isTransitionalCover } from '../../../../src/policy/planning/transition.ts';
 import { isolates } from '../../../../src/policy/semantics/normalize.ts';
@@ -119,6 +120,9 @@ export class TotalJudge {
       this.#isLastRestriction({ kind, object });
     if (isOwn && type === 'DELETED' && !this.#altered.has(uid) && isWanted())
       return `I3, the operator deleted ${name}, which every intent keeps`;
+    const isEmptied = isOwn && type === 'MODIFIED' && previous !== undefined && !isTunnelDeny(object);
+    if (isEmptied && isTunnelDeny(previous) && this.#isLastRestriction({ kind, object: previous }))
+      return `I3, the operator emptied ${name}, which every intent keeps`;
     const isStatus = kind === AUTHORIZATION_POLICY && type === 'MODIFIED' && isSameForm(object, previous);
     if (kind === AUTHORIZATION_POLICY && !isStatus) this.states.changed(isOwn);
     const isPolicy = !isStatus && (kind === NETWORK_POLICY || ENGINE_KINDS.includes(kind));

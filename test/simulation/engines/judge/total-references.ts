@@ -117,8 +117,12 @@ export class TotalReferences {
     combination: Combination,
     { state, written }: { readonly state: KnownState; readonly written: readonly Written[] },
   ): readonly Standing[] {
-    if (isCarried(combination))
-      return [{ key: '', objects: () => this.#carriedObjects(namespace, combination, state) }];
+    if (isCarried(combination)) {
+      const carried = { key: '', objects: () => this.#carriedObjects(namespace, combination, state) };
+      return this.#states.isUnmarked(state)
+        ? [carried, this.#afterRestart(namespace, combination, state)]
+        : [carried];
+    }
     const standing = written.filter(({ by }) => by === undefined || by.intent === combination.intent);
     return [...new Map(standing.map((each) => [each.key, each])).values()];
   }
@@ -139,6 +143,12 @@ export class TotalReferences {
       written(state.objects),
       ...carried.map((each) => written(this.#carriedObjects(namespace, each, state), each)),
     ]);
+  }
+
+  /** The same where the operator has been started since somebody removed the marks of its objects: they are somebody else's. */
+  #afterRestart(namespace: string, combination: Combination, state: KnownState): Standing {
+    const objects = objectsOf(combination, namespace, state, this.#states.ownerOf);
+    return { key: `after a restart ${effectKey(objects)}`, objects: () => objects };
   }
 
   /** The objects once the extensions of a combination are in place. */
