@@ -12,6 +12,7 @@ import {
   LABEL_SERVICE_ACCOUNT,
 } from '../../../api/names.ts';
 import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from '../../../api/network-policy.ts';
+import { PROXY_METRICS_RULE } from '../../../policy/baseline.ts';
 import type { NamespaceFacts } from '../../../policy/facts.ts';
 import { noteText, notesOf } from '../../../policy/notes.ts';
 import { isTransitionalCover } from '../../../policy/planning/transition.ts';
@@ -91,14 +92,18 @@ export function wantedPassages(profiles: readonly ProfilePolicies[], context: Tu
   return { passages, unsayable };
 }
 
-/** The rules of a profile's policies, with the names of the rules that they were written for. */
+/**
+ * The rules of a profile's policies, with the names of the rules that they were written for. The rule for the ports of sidecars and
+ * gateways needs no passage: entrances leave out their pods, and no other pod serves these ports.
+ */
 function rulesIn({ policies, ...profile }: ProfilePolicies) {
   return policies.flatMap((policy) => {
     const notes = notesOf(policy);
-    return rulesOf(policy.spec, 'Ingress').map((rule, index) => {
+    return rulesOf(policy.spec, 'Ingress').flatMap((rule, index) => {
       const note = notes[index];
+      if (note?.rule === PROXY_METRICS_RULE) return [];
       const name = note === undefined ? policy.metadata.name : noteText(note);
-      return { rule: { ...rule, name }, policy, ...profile };
+      return [{ rule: { ...rule, name }, policy, ...profile }];
     });
   });
 }

@@ -42,6 +42,12 @@ webhooks:
   sideEffects: None
   clientConfig: {service: {namespace: istio-system, name: istiod, path: /inject}}
   namespaceSelector: {matchLabels: {istio-injection: enabled}}
+- name: object.sidecar-injector.istio.io
+  admissionReviewVersions: [v1]
+  sideEffects: None
+  clientConfig: {service: {namespace: istio-system, name: istiod, path: /inject}}
+  namespaceSelector: {matchExpressions: [{key: istio-injection, operator: DoesNotExist}]}
+  objectSelector: {matchLabels: {sidecar.istio.io/inject: "true"}}
 `,
   'gateway.yaml': `
 apiVersion: v1
