@@ -7,7 +7,7 @@
  *   I1 never wider: the NetworkPolicies hold, and the overlay allows what it allowed before or is to allow;
  *   I2 never cut:   the overlay allows all that it allowed before and goes on to allow.
  * An overlay may be coarser than its NetworkPolicies, so it needs them to be in place: it begins within `narrow`, and ends
- * within `widen`. Killed in the middle, it never stands alone. The first policy that selects a pod isolates it: transition
+ * within `widen` unless they stay. Killed in the middle, it never stands alone. The first policy that selects a pod isolates it: transition
  * policies (`transition.ts`) stand meanwhile.
  */
 import type { KubeObject, ObjectMeta } from '../../api/meta.ts';
@@ -21,6 +21,7 @@ import {
 } from '../../api/names.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';
 import { formatNotes } from '../../policy/notes.ts';
+import { isolatesAll } from '../../policy/planning/effect.ts';
 import { updatedMetadata } from '../../policy/planning/updated-metadata.ts';
 import { exceptionNameOf } from '../../policy/ownership.ts';
 import { isolates, isOwnReference } from '../../policy/semantics/normalize.ts';
@@ -90,7 +91,8 @@ export function planAuthorization(
   const { kept, excepting } = desired;
   const keptMode = modeOfKept(observed, kept, context.ownerOf);
   const policies = authorizationPolicies({ ...desired, keptMode }, identities);
-  return planOverlay(observed, { policies, kept, ...(excepting && { excepting }) }, context);
+  const endsLate = desired.policies.some((each) => isolatesAll(each.spec, 'Ingress'));
+  return planOverlay(observed, { policies, kept, endsLate, ...(excepting && { excepting }) }, context);
 }
 
 export interface DesiredOverlayObjects {
@@ -99,6 +101,8 @@ export interface DesiredOverlayObjects {
   readonly kept: ReadonlySet<string>;
   /** The profiles among `kept` whose observed objects of exceptions do not stay. */
   readonly excepting?: ReadonlySet<string>;
+  /** True if NetworkPolicies go on to isolate all pods: what ends then ends once they are as they should be. */
+  readonly endsLate?: boolean;
 }
 
 /** Like `planAuthorization`, for policies that are made already. */
@@ -107,6 +111,7 @@ export function planOverlay(
   desired: DesiredOverlayObjects,
   { ownerOf, meshWide, emptied = () => undefined }: OverlayContext,
 ): OverlayPlan {
+  const { endsLate = false } = desired;
   const { own, others, taken, wanted } = divided(observed, desired, ownerOf);
   const beside = [
     ...others.map(isolationOf),
@@ -131,15 +136,13 @@ export function planOverlay(
   ];
   const [shrinking, ended] = divide(remove, (step) => areIsolated(step, 'before', after));
   const [late, early] = divide(leftOver.map(deletion), (step) => areIsolated(step, 'before', after));
-  const widen = [
-    ...inOrder(growing, 'add'),
-    ...last.map(creation),
-    ...inOrder([...ended, ...early, ...last.map(deletion)], 'remove'),
-  ];
+  const end = [...last.map(creation), ...inOrder([...ended, ...early, ...last.map(deletion)], 'remove')];
+  const widen = [...inOrder(growing, 'add'), ...(endsLate ? [] : end)];
   const narrow = [
     ...first.map(creation),
     ...inOrder(begun, 'add'),
     ...inOrder(shrinking, 'remove'),
+    ...(endsLate ? end : []),
     ...[...late, ...made.map(deletion)].sort(byLife),
   ];
   const inStages = (step: ObjectStep) => emptying(step, emptied);

@@ -437,6 +437,22 @@ describe('AuthorizationPolicies of an overlay', () => {
     assert.deepEqual(objects, []);
   });
 
+  it('go before NetworkPolicies that go, and after those that stay are restored', () => {
+    const policies = compiled({
+      isolation: ['Ingress'],
+      ingress: [{ name: 'r', from: [{ namespaces: ['alpha'] }] }],
+    });
+    const context = contextOf(inMesh('alpha'));
+    const objects = authorizationPolicies({ policies, modes: ENFORCE }, context.identities);
+    const end = (staying: readonly NetworkPolicy[]) => {
+      const desired = { policies: staying, modes: new Map<string, AuthorizationMode>(), kept: NOBODY };
+      const { widen, narrow } = planAuthorization(objects, desired, context);
+      return [widen, narrow].map((steps) => steps.some(({ verb }) => verb === 'delete'));
+    };
+    assert.deepEqual(end([]), [true, false]);
+    assert.deepEqual(end(policies), [false, true]);
+  });
+
   it('are none of an exception whose profile has no overlay', () => {
     const granted = { profile: profile(spec), end: CREATED + HOUR };
     const rules = { ingress: [{ name: 'in', from: [{ namespaces: ['front'] }] }], egress: [] };

@@ -188,6 +188,11 @@ const TUNNELS: readonly Mutant[] = [
         find: '!hasTunnel && hasTunnelObjects(ownedIn(authorization, namespace.key))',
         replace: 'false',
       },
+      {
+        file: 'src/engines/istio/overlay.ts',
+        find: 'const { endsLate = false } = desired;',
+        replace: 'const endsLate = false;',
+      },
     ],
     reported: WIDER,
     plan: plan(AMBIENT, [...redirected, identified(from('b', 8080))], [unidentified(from('b', 8080))]),

@@ -8,6 +8,7 @@ import { LABEL_PROFILE } from '../../../../src/api/names.ts';
 import { isolatesAll } from '../../../../src/policy/planning/effect.ts';
 import { isTransitionalCover } from '../../../../src/policy/planning/transition.ts';
 import { isProfileReference } from '../../../../src/policy/semantics/normalize.ts';
+import { isTunnel } from '../../../../src/policy/tunnels.ts';
 import { canonicalJSON } from '../../../../src/util/canonical-json.ts';
 import type { LayeredPolicy } from '../../../support/judge/judge.ts';
 import type { Combination } from '../../schedule/combination.ts';
@@ -103,9 +104,29 @@ export class TotalReferences {
       for (const state of this.#isFixed(namespace, combination) ? basesOf(combination, known) : seen)
         for (const objects of this.#objectsBy(namespace, combination, { state, written }))
           for (const each of this.#intents(namespace, combination, { state, objects })) all.add(each);
+    for (const combination of combinations)
+      for (const each of this.#leftOpen(namespace, combination, { known, written })) all.add(each);
     const references = [...all];
     this.#references.set(namespace, { key, all: references });
     return references;
+  }
+
+  /**
+   * What somebody else has opened stays open until it is taken back, but for what guards and overlays of the intent deny: a guard
+   * ends in its own time. A tunnel is closed before its overlay goes, whatever others do.
+   */
+  #leftOpen(
+    namespace: string,
+    combination: Combination,
+    { known, written }: { readonly known: readonly KnownState[]; readonly written: readonly Written[] },
+  ): readonly (readonly LayeredPolicy[])[] {
+    if (this.#guards === undefined) return [];
+    return known.slice(1).flatMap((state) => {
+      const policies = state.policies.filter((each) => !isTunnel(each));
+      return this.#objectsBy(namespace, combination, { state, written }).flatMap(({ objects }) =>
+        this.#restricted(namespace, combination, { policies, objects: objects() }),
+      );
+    });
   }
 
   /**
