@@ -190,8 +190,8 @@ const TUNNELS: readonly Mutant[] = [
       },
       {
         file: 'src/engines/istio/overlay.ts',
-        find: 'const { endsLate = false } = desired;',
-        replace: 'const endsLate = false;',
+        find: "desired.policies.some((each) => isolatesAll(each.spec, 'Ingress'))",
+        replace: 'false',
       },
     ],
     reported: WIDER,
