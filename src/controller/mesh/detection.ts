@@ -8,13 +8,14 @@ import type { NamespaceItem } from '../../cluster-state/items.ts';
 import { detectIstio, type MeshVerdict } from '../../engines/istio/detect.ts';
 import { AMBIENT } from '../../engines/istio/mesh-config.ts';
 import { isAborted } from '../../kube/errors.ts';
-import { asksForOverlay, type MeshFacts } from '../../policy/mesh.ts';
+import { asksForOverlay, asksForTunnels, type MeshFacts, modeOf } from '../../policy/mesh.ts';
 import type { MeshTunnels } from '../../policy/tunnels.ts';
 import type { Timer } from '../../util/clock.ts';
 import { shortList } from '../../util/list-text.ts';
 import type { Capability, CapabilityReport } from '../capability.ts';
 import type { ExtensionWrites } from '../engine-support.ts';
 import type { DesiredOverlay, MeshListener, MeshSupport } from '../mesh-support.ts';
+import { rulesBesideTunnel } from './closed-tunnel.ts';
 import { MeshOverlay, type MeshOverlayOptions } from './overlay.ts';
 import { readMeshEvidence } from './read-evidence.ts';
 
@@ -103,9 +104,11 @@ export class MeshDetection implements Capability, MeshSupport {
   }
 
   report(profile: SegmentationProfile): CapabilityReport | undefined {
-    if (!dependsOnMesh(profile) || this.#verdict === undefined) return undefined;
-    if (!asksForOverlay(profile.spec.mesh))
-      return { condition: { type: 'MeshReady', ...this.#verdict }, isInformation: true, isStalled: false };
+    if (this.#verdict === undefined) return undefined;
+    if (!asksForOverlay(profile.spec.mesh)) {
+      const found = this.#closedTunnels(profile) ?? (dependsOnMesh(profile) ? this.#verdict : undefined);
+      return found && { condition: { type: 'MeshReady', ...found }, isInformation: true, isStalled: false };
+    }
     const { status, reason, message } = this.#overlayReport(profile, this.#verdict);
     const isStalled = status === 'False' && reason !== 'Waiting';
     return { condition: { type: 'MeshReady', status, reason, message }, isStalled };
@@ -126,6 +129,29 @@ export class MeshDetection implements Capability, MeshSupport {
     return verdict.status === 'False'
       ? { ...verdict, message: `${verdict.message} (${message})` }
       : { status, reason, message: `${message} (${verdict.message})` };
+  }
+
+  /** For a profile that asks for no tunnel: what it cuts by that. */
+  #closedTunnels(profile: SegmentationProfile): OverlayCondition | undefined {
+    const facts = this.#facts;
+    if (facts?.kind !== 'available' || asksForTunnels(profile.spec)) return undefined;
+    const { port } = facts.ambient;
+    const rules = rulesBesideTunnel(profile.spec, port);
+    if (rules.length === 0) return undefined;
+    const { clusterState } = this.#options;
+    const names = [...clusterState.namespaces.values()]
+      .filter(
+        (each) =>
+          modeOf(facts, { name: each.key, labels: each.labels }) === 'ambient' &&
+          clusterState.inForce(profile, each).relation === 'enforce',
+      )
+      .map(({ key }) => key);
+    if (names.length === 0) return undefined;
+    const message =
+      `connections between pods in ambient mode come on port ${port}, which rules with ports do not open: ` +
+      `${shortList(rules)} allow none of them in ${shortList(names.sort())}. Write baseline.mesh: Allow and ` +
+      'mesh.authorization: Enforce, or these rules without ports';
+    return { status: 'False', reason: 'AmbientMode', message };
   }
 
   #unheld({ metadata }: SegmentationProfile): string {
@@ -175,7 +201,7 @@ export class MeshDetection implements Capability, MeshSupport {
     this.#verdict = verdict;
     this.#options.onVerdict(verdict);
     for (const { profile } of this.#options.clusterState.profiles.values())
-      if (dependsOnMesh(profile)) this.#onReport(profile.metadata.name);
+      this.#onReport(profile.metadata.name);
   }
 }
 

@@ -67,6 +67,44 @@ describe('mesh detection whose mesh goes', () => {
     });
   }
 
+  it('names before the rules with ports that have no effect in ambient mode without its tunnel', async () => {
+    const world = new World();
+    placeTraces(world);
+    const rules = [
+      { name: 'web', from: [{ podSelector: {} }], ports: [{ protocol: 'TCP' as const, port: 80 }] },
+      { name: 'every-port', from: [{ podSelector: {} }] },
+      {
+        name: 'office',
+        from: [{ ipBlock: { cidr: '192.0.2.0/24' } }],
+        ports: [{ protocol: 'TCP' as const, port: 80 }],
+      },
+    ];
+    const plain = profile({ namespaceSelector: {}, isolation: ['Ingress'], ingress: rules });
+    const metadata = { ...plain.metadata, resourceVersion: '1' };
+    world.clusterState.profiles.upsert(projectProfile({ ...plain, metadata }));
+    const mesh = new MeshDetection({ ...world.options, onVerdict: () => {} });
+    mesh.lead(
+      () => {},
+      () => {},
+    );
+    await world.scheduler.advance(MINUTE);
+    assert.equal(mesh.report(plain), undefined);
+    const labels = { 'istio.io/dataplane-mode': 'ambient' };
+    world.clusterState.namespaces.upsert(
+      projectNamespace({ metadata: { name: 'shop', uid: 'uid-shop', resourceVersion: '2', labels } }),
+    );
+    const { condition, isInformation } = mesh.report(plain) ?? {};
+    assert.deepEqual([condition?.status, condition?.reason, isInformation], ['False', 'AmbientMode', true]);
+    assert.match(
+      condition?.message ?? '',
+      / port 15008, .*: web allow none of them in shop\. Write baseline\.mesh: Allow /,
+    );
+    const asking = { ...plain.spec, baseline: { ...plain.spec.baseline, mesh: 'Allow' as const } };
+    const { reason } = mesh.report({ ...plain, spec: asking })?.condition ?? {};
+    assert.equal(reason, 'AmbientMode');
+    await world.during(mesh.stop());
+  });
+
   it('says so first, and then what would be if the mesh were there', async () => {
     const world = new World();
     placeTraces(world);
