@@ -2,6 +2,7 @@
  * The judge of a converged cluster (I3 and I8). It reads the model only: the policies of each namespace are those that
  * the profiles ask for, and the status of each profile says so.
  */
+import { asksForOverlay } from '../../../src/policy/mesh.ts';
 import { LABEL_PROFILE } from '../../../src/api/names.ts';
 import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../../src/api/network-policy.ts';
 import type { SegmentationProfile } from '../../../src/api/profile.ts';
@@ -295,6 +296,8 @@ function unmetInConditions(profile: SegmentationProfile, recorder: Recorder): st
   });
   const guard = conditionOf(profile, 'GuardReady');
   const mesh = conditionOf(profile, 'MeshReady');
+  // Without an overlay the condition is for information.
+  const overlay = asksForOverlay(profile.spec.mesh) ? mesh : undefined;
   const expected = recorder.total?.guardStatus(profile.metadata.name);
   if (guard?.reason === 'Progressing' || (expected !== undefined && guard?.status !== expected))
     return `GuardReady is ${guard?.status}, and should be ${expected}: ${guard?.message}`;
@@ -304,7 +307,7 @@ function unmetInConditions(profile: SegmentationProfile, recorder: Recorder): st
     const condition = conditionOf(profile, type);
     const isMet =
       isResolved &&
-      (type !== 'Ready' || [guard, mesh].every((each) => each === undefined || each.status === 'True'));
+      (type !== 'Ready' || [guard, overlay].every((each) => each === undefined || each.status === 'True'));
     if (condition?.status !== (isMet ? 'True' : 'False'))
       return `${type} is ${condition?.status}: ${condition?.message}`;
   }
