@@ -63,7 +63,7 @@ describe('simulation', () => {
     const isEnough =
       sums.writes > 30 * SCHEDULES && sums.transitions > SCHEDULES && sums.openings > SCHEDULES / 4;
     assert.ok(isEnough, `the schedules cause too few writes to be of use: ${JSON.stringify(sums)}`);
-  });
+  }).timeout('5m');
 
   for (const [generator, what] of [
     [IDENTITIES, 'meshes and guards among policies of others'],
