@@ -21,6 +21,15 @@ export function excess({ metadata, spec }: NetworkPolicy): string | undefined {
   );
 }
 
+/** Of the first policy that is too large; undefined if all are small enough. */
+export function firstExcess(policies: readonly NetworkPolicy[]): string | undefined {
+  for (const policy of policies) {
+    const message = excess(policy);
+    if (message !== undefined) return message;
+  }
+  return undefined;
+}
+
 /** Size as JSON, in bytes. Cached, because compiled policies of many namespaces share their parts. */
 function bytes(value: object): number {
   let size = sizes.get(value);

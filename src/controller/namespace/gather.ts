@@ -11,7 +11,7 @@ import type { ClusterState } from '../../cluster-state/state.ts';
 import { type Compiled, compile, type LastKnown } from '../../policy/compile.ts';
 import { NOTHING_KNOWN } from '../../policy/peers/last-known.ts';
 import type { ClusterFacts } from '../../policy/facts.ts';
-import { excess } from '../../policy/limits.ts';
+import { firstExcess } from '../../policy/limits.ts';
 import { withOwnerLabels } from '../../policy/ownership.ts';
 import { asksForTunnels } from '../../policy/mesh.ts';
 import { fingerprint } from '../../policy/semantics/normalize.ts';
@@ -93,14 +93,13 @@ export function compileIntents(
   const { namespace, mesh, additions } = gathered;
   const intents = compileEach(gathered, clusterState, readBack?.lastKnown);
   const isAsked = intents.some(({ profile }) => asksForTunnels(profile.spec));
-  const enforced = intents.filter((each) => each.relation === 'enforce' && !(isAsked && isTooLarge(each)));
+  const staying = intents.filter((each) => each.relation === 'held' || (isAsked && isStalled(each)));
+  const enforced = intents.filter((each) => each.relation === 'enforce' && !staying.includes(each));
   const observe = () =>
     (readBack?.observed ?? cachedPolicies(clusterState.policies.byNamespace(namespace.key)))?.map((policy) =>
       withOwnerLabels(policy, clusterState.ownerOfPolicy(policy)),
     );
-  const held = intents
-    .filter((each) => each.relation === 'held' || (each.relation === 'enforce' && !enforced.includes(each)))
-    .map(({ profile }) => profile.metadata.name);
+  const held = staying.map(({ profile }) => profile.metadata.name);
   const tunnels = mesh.tunnels(namespace, { enforced, held }, observe);
   for (const { profile, added } of intents.filter(({ relation }) => relation === 'enforce'))
     for (const exception of exceptionsIn(added)) {
@@ -115,8 +114,8 @@ export function compileIntents(
 }
 
 /** True if the API server would refuse policies for their size: then all observed ones stay as they are. */
-function isTooLarge({ compiled }: ProfileIntent): boolean {
-  return compiled.policies.some((each) => excess(each) !== undefined);
+function isStalled({ relation, compiled }: ProfileIntent): boolean {
+  return relation === 'enforce' && firstExcess(compiled.policies) !== undefined;
 }
 
 /** The names of the exceptions that have policies. */

@@ -9,7 +9,7 @@
 import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../api/network-policy.ts';
 import type { Compiled } from '../../policy/compile.ts';
 import { isolatesAll } from '../../policy/planning/effect.ts';
-import { excess } from '../../policy/limits.ts';
+import { firstExcess } from '../../policy/limits.ts';
 import { isolates } from '../../policy/semantics/normalize.ts';
 import { isTransitionalCover } from '../../policy/planning/transition.ts';
 import { listText } from '../../util/list-text.ts';
@@ -42,7 +42,7 @@ export function postponed(
 ): Map<string, Postponed> {
   const tooLarge = new Map<string, string>();
   for (const { profile, compiled } of intents) {
-    const message = compiled.policies.map(excess).find((each) => each !== undefined);
+    const message = firstExcess(compiled.policies);
     if (message !== undefined) tooLarge.set(profile.metadata.name, message);
   }
   const open = new Set(DIRECTIONS.filter((each) => staysOpen(each, intents, tooLarge, context)));
