@@ -1,7 +1,7 @@
 /** Generated profiles for a namespace of a mesh without sidecars, and pods whose connections they decide about. */
 import fc from 'fast-check';
 import type { IngressRule, Peer, SegmentationProfile } from '../../../../src/api/profile.ts';
-import { meshProfile, podOf, TUNNEL_PORT } from './world.ts';
+import { type Connection, meshProfile, podOf, TUNNEL_PORT } from './world.ts';
 
 const APPS = ['web', 'db'];
 export const TARGETS = [
@@ -13,6 +13,11 @@ export const SOURCES = ['shop', 'front', 'back', 'ops'].flatMap((namespace) =>
     ['well', 'other'].map((account) => podOf(namespace, `${app}-${account}`, account, { app })),
   ),
 );
+/** The connections from each source to each target on these ports. */
+export function connectionsOn(ports: readonly number[]): readonly Connection[] {
+  return TARGETS.flatMap((to) => SOURCES.flatMap((from) => ports.map((port) => ({ from, to, port }))));
+}
+
 const pods = fc.constantFrom({ matchLabels: { app: 'web' } }, { matchLabels: { app: 'db' } });
 const namespaces = fc.constantFrom(['front'], ['back'], ['front', 'back'], ['ops'], ['shop']);
 const peer: fc.Arbitrary<Peer> = fc.oneof(

@@ -8,25 +8,22 @@ import type { IngressRule, SegmentationProfile } from '../../../../src/api/profi
 import { entrancesOf, isTunnelDeny } from '../../../../src/engines/istio/ambient/objects.ts';
 import { isTunnel, keptTunnels } from '../../../../src/policy/tunnels.ts';
 import { NOTHING_ALLOWED, runs } from '../../../policy/fixture.ts';
-import { profiles as generated, SOURCES, TARGETS, tcp } from './arbitrary.ts';
+import { connectionsOn, profiles as generated, SOURCES, TARGETS, tcp } from './arbitrary.ts';
 import {
   AmbientNamespace,
-  type Connection,
   type ExceptedProfile,
   exceptionOf,
   isMeant,
   meshProfile,
   TUNNEL_PORT,
+  textOf,
+  textsOf,
 } from './world.ts';
 
 const PORTS = [80, 90, TUNNEL_PORT];
-const CONNECTIONS: readonly Connection[] = TARGETS.flatMap((to) =>
-  SOURCES.flatMap((from) => PORTS.map((port) => ({ from, to, port }))),
-);
-const textOf = ({ from, to, port }: Connection) => `${from.namespace}/${from.name} to ${to.name}:${port}`;
+const CONNECTIONS = connectionsOn(PORTS);
 
-const passing = (namespace: AmbientNamespace) =>
-  new Set(CONNECTIONS.filter((each) => namespace.passes(each)).map(textOf));
+const passing = (namespace: AmbientNamespace) => textsOf(CONNECTIONS, (each) => namespace.passes(each));
 
 describe('the tunnel of a mesh without sidecars', () => {
   /** The namespace once all is written and accepted, and the peers that are unresolved. */
@@ -478,8 +475,7 @@ describe('the tunnel of a mesh without sidecars', () => {
     for (const { made, kill, isAccepted } of edits) {
       const profiles = [made];
       const before = passing(namespace);
-      const meantBy = (all: readonly ExceptedProfile[]) =>
-        new Set(CONNECTIONS.filter((each) => isMeant(all, each)).map(textOf));
+      const meantBy = (all: readonly ExceptedProfile[]) => textsOf(CONNECTIONS, (each) => isMeant(all, each));
       const meant = meantBy(profiles);
       const { exceptions } = namespace.plan(profiles).profiles.get('segmented') ?? {};
       const isCarried = [...(exceptions?.values() ?? [])].every((all) =>

@@ -6,22 +6,23 @@ import type { NetworkPolicy } from '../../../../src/api/network-policy.ts';
 import type { IngressRule, SegmentationProfile } from '../../../../src/api/profile.ts';
 import { isTunnel } from '../../../../src/policy/tunnels.ts';
 import { NOTHING_ALLOWED, ownerByLabels, runs } from '../../../policy/fixture.ts';
-import { profiles as generated, SOURCES, TARGETS, tcp } from './arbitrary.ts';
-import { AmbientNamespace, type Connection, isMeant, meshProfile, TUNNEL_PORT } from './world.ts';
+import { connectionsOn, profiles as generated, tcp } from './arbitrary.ts';
+import { AmbientNamespace, isMeant, meshProfile, textsOf, TUNNEL_PORT } from './world.ts';
 
-const CONNECTIONS: readonly Connection[] = TARGETS.flatMap((to) =>
-  SOURCES.flatMap((from) => [80, 90, TUNNEL_PORT].map((port) => ({ from, to, port }))),
-);
-const textOf = ({ from, to, port }: Connection) => `${from.namespace}/${from.name} to ${to.name}:${port}`;
-const textsOf = (isIn: (connection: Connection) => boolean) => new Set(CONNECTIONS.filter(isIn).map(textOf));
-const passing = (namespace: AmbientNamespace) => textsOf((each) => namespace.passes(each));
+const CONNECTIONS = connectionsOn([80, 90, TUNNEL_PORT]);
+const passing = (namespace: AmbientNamespace) => textsOf(CONNECTIONS, (each) => namespace.passes(each));
+const possiblyPassing = (namespace: AmbientNamespace) =>
+  textsOf(CONNECTIONS, (each) => namespace.mayPass(each));
 
 const WITHOUT_MESH = {
   baseline: NOTHING_ALLOWED,
   mesh: { authorization: 'Disabled', mtls: 'Disabled' },
 } as const;
 
-/** What passes by the policies and objects of held profiles alone, and what does by their rules once nothing restricts. */
+/**
+ * The connections that pass by the policies and objects of held profiles alone (`least`), and with those that their rules let
+ * pass once nothing restricts (`most`).
+ */
 function heldIn({
   policies,
   objects,
@@ -59,11 +60,12 @@ function judge(namespace: AmbientNamespace, { profiles: all, held, kill, isAccep
   const owners = namespace.policies.flatMap((each) => ownerByLabels(each) ?? []);
   namespace.held = new Set(owners).intersection(new Set(held));
   const profiles = all.filter(({ metadata }) => !namespace.held.has(metadata.name));
-  const before = textsOf((each) => namespace.mayPass(each));
+  const before = possiblyPassing(namespace);
   const wasPassing = passing(namespace);
   const asking = profiles.filter(({ spec }) => spec.mesh?.authorization === 'Enforce');
   // A profile that asks for no tunnel means its connections by the rules alone that open the tunnel's own port.
   const meant = textsOf(
+    CONNECTIONS,
     (each) =>
       (asking.length > 0 && isMeant(asking, each)) ||
       (profiles.length > 0 && isMeant(profiles, { ...each, port: TUNNEL_PORT })),
@@ -72,7 +74,7 @@ function judge(namespace: AmbientNamespace, { profiles: all, held, kill, isAccep
   let passed = 0;
   const check = (step: string) => {
     const now = passing(namespace);
-    const possible = textsOf((each) => namespace.mayPass(each));
+    const possible = possiblyPassing(namespace);
     if (!namespace.isIsolated || namespace.isCovered) for (const each of possible) before.add(each);
     for (const each of possible)
       assert.ok(before.has(each) || meant.has(each) || most.has(each), `wider after ${step}: ${each}`);

@@ -3,15 +3,11 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { isTunnel } from '../../../../src/policy/tunnels.ts';
 import { runs } from '../../../policy/fixture.ts';
-import { profiles as generated, SOURCES, TARGETS, tcp } from './arbitrary.ts';
-import { AmbientNamespace, type Connection, isMeant, meshProfile } from './world.ts';
+import { connectionsOn, profiles as generated, tcp } from './arbitrary.ts';
+import { AmbientNamespace, isMeant, meshProfile, textOf, textsOf } from './world.ts';
 
-const CONNECTIONS: readonly Connection[] = TARGETS.flatMap((to) =>
-  SOURCES.flatMap((from) => [80, 90].map((port) => ({ from, to, port }))),
-);
-const textOf = ({ from, to, port }: Connection) => `${from.namespace}/${from.name} to ${to.name}:${port}`;
-const passing = (namespace: AmbientNamespace) =>
-  new Set(CONNECTIONS.filter((each) => namespace.passes(each)).map(textOf));
+const CONNECTIONS = connectionsOn([80, 90]);
+const passing = (namespace: AmbientNamespace) => textsOf(CONNECTIONS, (each) => namespace.passes(each));
 
 describe('the tunnel of a mesh that is not known', () => {
   const everyone = { name: 'everyone', from: [{ entity: 'Any' as const }] };
@@ -86,7 +82,7 @@ describe('the tunnel of a mesh that is not known', () => {
           namespace.settle([first], (write) => assert.fail(write));
           for (const edited of edits) {
             const before = passing(namespace);
-            const meant = new Set(CONNECTIONS.filter((each) => isMeant([edited], each)).map(textOf));
+            const meant = textsOf(CONNECTIONS, (each) => isMeant([edited], each));
             namespace.settle([edited], (write) => {
               const now = passing(namespace);
               for (const each of now)

@@ -84,6 +84,18 @@ export interface Connection {
   readonly port: number;
 }
 
+export function textOf({ from, to, port }: Connection): string {
+  return `${from.namespace}/${from.name} to ${to.name}:${port}`;
+}
+
+/** The texts of the connections for which `test` is true. */
+export function textsOf(
+  connections: readonly Connection[],
+  test: (connection: Connection) => boolean,
+): Set<string> {
+  return new Set(connections.filter(test).map(textOf));
+}
+
 /** A pod with an account, and the label that the API server sets of it. */
 export function podOf(namespace: string, name: string, account: string, labels: Record<string, string>): Pod {
   return { namespace, name, labels: { ...labels, [LABEL_SERVICE_ACCOUNT]: account }, ips: ['10.0.0.1'] };

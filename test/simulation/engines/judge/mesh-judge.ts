@@ -130,10 +130,8 @@ export function tunnelPlan(
   const enforced = intents.filter(({ relation }) => relation === 'enforce');
   const permits = objects.flatMap(({ kind, object }) => (kind === AUTHORIZATION_POLICY ? [object] : []));
   const owners = new Set([...policies, ...permits].flatMap((each) => ownerOf(each) ?? []));
-  const staying = intents.filter(({ relation }) => relation === 'enforce' || relation === 'held');
-  const held = intents.flatMap(({ relation, profile }) =>
-    relation === 'held' ? [profile.metadata.name] : [],
-  );
+  const namesOf = (list: readonly ProfileIntent[]) => list.map(({ profile }) => profile.metadata.name);
+  const held = namesOf(intents.filter(({ relation }) => relation === 'held'));
   const isRestrictedByHeld = permits.some((each) => isTunnelDeny(each) && held.includes(ownerOf(each) ?? ''));
   if (!isRestrictedByHeld && !enforced.some(({ profile }) => asksForTunnels(profile.spec))) return undefined;
   const namespaces = [...storage.values(NAMESPACE)].map(({ metadata }) => ({
@@ -150,7 +148,7 @@ export function tunnelPlan(
         unresolved: compiled.unresolved,
       })),
       held,
-      leaving: [...owners.difference(new Set(staying.map(({ profile }) => profile.metadata.name)))],
+      leaving: [...owners.difference(new Set([...namesOf(enforced), ...held]))],
       policies,
       objects: permits.filter((each) => ownerOf(each) !== undefined),
       ambient: namespaces.filter((each) => isLabelledAmbient(each.labels)),

@@ -112,8 +112,8 @@ export class TotalReferences {
   }
 
   /**
-   * What somebody else has opened stays open until it is taken back, but for what guards and overlays of the intent deny: a guard
-   * ends in its own time. A tunnel is closed before its overlay goes, whatever others do.
+   * Flows that somebody else has opened pass until the operator has restored its policies, but for those that guards and overlays
+   * of the intent deny: a guard ends in its own time. A tunnel is closed before its overlay goes, whatever others do.
    */
   #leftOpen(
     namespace: string,
