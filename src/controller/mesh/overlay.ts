@@ -86,9 +86,9 @@ interface Kinds {
 }
 
 interface Planned {
-  /** True if the NetworkPolicies are written first: what goes restricts a tunnel to which they may be open. */
+  /** True if `widen` waits for the NetworkPolicies: it ends what restricts a tunnel, and they may still open its port. */
   readonly comesLast: boolean;
-  /** True if nothing may be written before NetworkPolicies have closed the tunnel: without its overlay it leads to every port. */
+  /** True if `narrow` waits until NetworkPolicies have closed the tunnel: without its overlay it leads to every port. */
   readonly closesFirst: boolean;
   readonly widen: readonly OverlayWrite[];
   readonly narrow: readonly OverlayWrite[];
@@ -306,7 +306,8 @@ export class MeshOverlay {
       { ownerOf: (object) => authentication.ownerOf(object) },
     );
     const labels = { mode, injectsToo: mode === 'ambient' && injectsAll(facts, namespace.labels) };
-    const waiting = unwrittenProfiles(profiles, ownedIn(authorization, namespace.key), access);
+    const owned = ownedIn(authorization, namespace.key);
+    const waiting = unwrittenProfiles(profiles, owned, access);
     this.reports.record(namespace.key, profiles, {
       ...labels,
       hasTunnel,
@@ -315,7 +316,7 @@ export class MeshOverlay {
       tls: tls.state,
     });
     return {
-      comesLast: !hasTunnel && hasTunnelObjects(ownedIn(authorization, namespace.key)),
+      comesLast: !hasTunnel && hasTunnelObjects(owned),
       closesFirst: !hasTunnel && this.#tunnels.isOpen(namespace.key),
       widen: [...stepsOf(authentication, tls.widen), ...stepsOf(authorization, access.widen)],
       narrow: [...stepsOf(authorization, access.narrow), ...stepsOf(authentication, tls.narrow)],

@@ -85,7 +85,7 @@ export function planMutualTLS(
     return owner !== undefined && !kept.has(owner);
   });
   const names = new Set(own.map(({ metadata }) => metadata.name));
-  // One object is enough: the one that stands.
+  // A namespace needs one object for all profiles: the observed one stays.
   const deny = denies.find(({ metadata }) => names.has(metadata.name)) ?? denies[0];
   const wanted = deny && objectFor(deny);
   const before = own.find(({ metadata }) => metadata.name === wanted?.metadata.name);

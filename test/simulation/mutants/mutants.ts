@@ -185,7 +185,7 @@ const TUNNELS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/controller/mesh/overlay.ts',
-        find: '!hasTunnel && hasTunnelObjects(ownedIn(authorization, namespace.key))',
+        find: '!hasTunnel && hasTunnelObjects(owned)',
         replace: 'false',
       },
       {

@@ -88,7 +88,7 @@ export interface ChoiceContext {
   readonly standingOf: (profile: string) => Standing | undefined;
 }
 
-/** What becomes of the entrances and permits of a profile. */
+/** A profile by whether its entrances and permits begin, stay or go. */
 export type Standing =
   /** The profile asks for entrances. */
   | 'asking'
@@ -246,7 +246,7 @@ function heldEntrances(
       const others = leftOut.filter((other) => areTouching(each, other));
       // The entrance of an exception ends with it, and that of a profile too: only its part in other rules stays, for these.
       const isOwn =
-        !['enforced', 'leaving'].includes(standingOf(each.profile) ?? '') &&
+        !CLOSING.has(standingOf(each.profile)) &&
         (each.exception === undefined || others.some((other) => other.exception === each.exception));
       return isOwn ? (others.length > 0 ? [each] : []) : partsIn(each, others);
     }),
@@ -259,6 +259,8 @@ function heldEntrances(
       .filter((part) => connections([part], inForce).length > 0),
   ];
 }
+
+const CLOSING: ReadonlySet<Standing | undefined> = new Set<Standing>(['enforced', 'leaving']);
 
 interface HeldContext extends Pick<ChoiceContext, 'standingOf'> {
   readonly wanted: readonly WantedPassage[];

@@ -5,11 +5,12 @@
  * decides about the ports behind it. So a rule without ports is exact as it is, as it allows the tunnel's port too. A rule with
  * ports can't be carried: it would allow every port that the destination serves.
  */
-import type { NetworkPolicy, NetworkPolicyPort } from '../../../api/network-policy.ts';
+import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import { noteText, notesOf } from '../../../policy/notes.ts';
 import { rulesOf } from '../../../policy/semantics/normalize.ts';
 import { matches } from '../../../policy/semantics/selector.ts';
 import type { NamespaceFacts } from '../../../policy/facts.ts';
+import { isBesideTunnel } from './ports.ts';
 
 /** @param ambient the namespaces of the mesh @returns the names of the rules with ports to pods of these, sorted */
 export function rulesBeyondTunnel(
@@ -29,22 +30,10 @@ export function rulesBeyondTunnel(
               : matches(namespaceSelector, labels),
           ),
       );
-      if (!reachesMesh || !isLimited(ports, port)) return [];
+      if (!reachesMesh || !isBesideTunnel(ports, port)) return [];
       const note = notes[index];
       return [note === undefined ? policy.metadata.name : noteText(note)];
     });
   });
   return [...new Set(names)].sort();
-}
-
-/** True if the rule allows some ports of TCP, and not the tunnel's. */
-function isLimited(ports: readonly NetworkPolicyPort[] | undefined, tunnel: number): boolean {
-  const tcp = (ports ?? [{}]).filter(({ protocol = 'TCP' }) => protocol === 'TCP');
-  return (
-    tcp.length > 0 &&
-    !tcp.some(
-      ({ port, endPort }) =>
-        port === undefined || (typeof port === 'number' && port <= tunnel && tunnel <= (endPort ?? port)),
-    )
-  );
 }

@@ -5,12 +5,13 @@
  * permit goes. Each plan is made from what is observed, so that a crash between two writes needs no memory.
  */
 import type { KubeObject, ObjectMeta } from '../../../api/meta.ts';
-import { LABEL_EXCEPTION, LABEL_PROFILE, LABEL_ROLE } from '../../../api/names.ts';
+import { LABEL_EXCEPTION, LABEL_ROLE } from '../../../api/names.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import { isTunnel, type MeshTunnels, type ProfileTunnels } from '../../../policy/tunnels.ts';
 import type { UnresolvedPeer } from '../../../policy/rules.ts';
 import type { NamespaceFacts } from '../../../policy/facts.ts';
 import { notesOf } from '../../../policy/notes.ts';
+import { profileNameOf, withOwnerLabels } from '../../../policy/ownership.ts';
 import { isolatesAll } from '../../../policy/planning/effect.ts';
 import { isTransitionalCover } from '../../../policy/planning/transition.ts';
 import { isolates } from '../../../policy/semantics/normalize.ts';
@@ -42,6 +43,7 @@ import {
   coversOf,
   labelsIn,
   openRulesOf,
+  policiesOf,
   type ProfilePolicies,
   permitFor,
   type TunnelContext,
@@ -87,7 +89,12 @@ const LABEL_WAYPOINT = 'istio.io/use-waypoint';
 
 export function planTunnels(input: TunnelInput, context: TunnelContext): TunnelPlan {
   const { profiles, policies, objects, namespace, ambient } = input;
-  const held = input.held.map((profile) => heldPolicies(profile, policies));
+  // What held policies open by themselves needs a permit too; their tunnels have theirs.
+  const held = input.held.map((profile) => ({
+    profile,
+    isAsking: false,
+    policies: policiesOf(policies, new Set([profile])),
+  }));
   const standings = new Map<string, Standing>([
     ...input.leaving.map((name) => [name, 'leaving'] as const),
     ...input.held.map((name) => [name, 'held'] as const),
@@ -143,15 +150,6 @@ export function planTunnels(input: TunnelInput, context: TunnelContext): TunnelP
     objects: isWithoutOverlay ? [] : overlayOf([...profiles, ...held], choice, context.trustDomain),
     emptied: (object) => emptiedForm(object, profiles),
   };
-}
-
-/** The policies as they are. What they open by themselves needs a permit too; their tunnels have theirs. */
-function heldPolicies(profile: string, observed: readonly NetworkPolicy[]): ProfilePolicies {
-  const policies = observed.filter(
-    (each) =>
-      each.metadata.labels?.[LABEL_PROFILE] === profile && !isTunnel(each) && !isTransitionalCover(each),
-  );
-  return { profile, isAsking: false, policies };
 }
 
 /** Connections to a namespace with a waypoint come from the waypoint, under its identity. */
@@ -243,32 +241,33 @@ function overlayOf(
   ]);
 }
 
-/** A profile that leaves does not wait for istiod: what it leaves is then of another one. */
+/** The deletion of a profile does not wait for istiod: another profile owns what is left of it. */
 function emptiedForm(
-  { metadata, ...object }: KubeObject & { readonly spec?: unknown },
+  object: KubeObject & { readonly spec?: unknown },
   profiles: readonly TunnelProfile[],
 ): AuthorizationPolicy | undefined {
-  const { name, namespace, labels = {} } = metadata;
+  const { name, namespace, labels } = object.metadata;
   const spec = emptySpec(object.spec);
-  const acceptance = acceptanceOf({ metadata, ...object }).kind;
+  const acceptance = acceptanceOf(object).kind;
   const isEmpty = canonicalJSON(object.spec ?? null) === canonicalJSON(spec);
   if (isEmpty && (acceptance === 'accepted' || acceptance === 'undated')) return undefined;
   const heir =
-    profiles.find(({ profile }) => profile === labels[LABEL_PROFILE]) ??
+    profiles.find(({ profile }) => profile === profileNameOf(object.metadata)) ??
     profiles.find(({ isAsking }) => isAsking) ??
     profiles[0];
   if (heir === undefined) return undefined;
   const { ownerReferences } = metadataOf(heir);
-  const own = {
+  const metadata: ObjectMeta = {
     name,
     ...(namespace !== undefined && { namespace }),
-    labels: { ...labels, [LABEL_PROFILE]: heir.profile },
+    ...(labels && { labels }),
     ...(ownerReferences && { ownerReferences }),
   };
-  return { apiVersion: SECURITY_API_VERSION, kind: 'AuthorizationPolicy', metadata: own, spec };
+  const form = { apiVersion: SECURITY_API_VERSION, kind: 'AuthorizationPolicy', metadata, spec } as const;
+  return withOwnerLabels(form, heir.profile);
 }
 
-/** Of the same pods, so that it isolates no others. */
+/** An empty policy selects the same pods, so that it isolates no others. */
 function emptySpec(spec: unknown): AuthorizationPolicy['spec'] {
   const { matchLabels } = recordOf(recordOf(spec)['selector']);
   const selected = selectorOf({ matchLabels }).matchLabels;

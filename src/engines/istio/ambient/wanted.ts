@@ -21,6 +21,7 @@ import { canonicalSelector, matches } from '../../../policy/semantics/selector.t
 import { isTunnel } from '../../../policy/tunnels.ts';
 import { MAX_RANGE } from '../authorization.ts';
 import { MAX_ITEMS } from '../policy.ts';
+import { allowsTunnel, ofTCP } from './ports.ts';
 import type { WantedPassage } from './choose.ts';
 import {
   type Entrance,
@@ -119,13 +120,20 @@ export function openRulesOf(
   profiles: Pick<ReadonlySet<string>, 'has'>,
   port: number,
 ): Entrance[] {
-  const own = observed.filter(
+  return openEntrances(policiesOf(observed, profiles), port);
+}
+
+/** The policies of profiles, apart from tunnels and covers. @param profiles by name */
+export function policiesOf(
+  observed: readonly NetworkPolicy[],
+  profiles: Pick<ReadonlySet<string>, 'has'>,
+): NetworkPolicy[] {
+  return observed.filter(
     (each) =>
       profiles.has(each.metadata.labels?.[LABEL_PROFILE] ?? '') &&
       !isTunnel(each) &&
       !isTransitionalCover(each),
   );
-  return openEntrances(own, port);
 }
 
 /** The entrances of observed covers, under which every pod reaches the pods that nothing else isolates. */
@@ -176,18 +184,17 @@ function portsOf(
   ports: readonly NetworkPolicyPort[] | undefined,
   tunnel: number,
 ): Reached | (Reached & { readonly message: string }) | 'none' {
-  const tcp = (ports ?? [{}]).filter(({ protocol = 'TCP' }) => protocol === 'TCP');
+  const tcp = ofTCP(ports);
   if (tcp.length === 0) return 'none';
+  if (allowsTunnel(ports, tunnel)) return { ports: 'every', opensTunnel: true };
   const numbers = new Set<number>();
   let message: string | undefined;
   for (const { port, endPort } of tcp) {
-    if (typeof port === 'string') {
+    if (typeof port !== 'number') {
       message = `an AuthorizationPolicy takes numbers for ports: write that of port ${port}`;
       continue;
     }
     const last = endPort ?? port;
-    if (port === undefined || last === undefined || (port <= tunnel && tunnel <= last))
-      return { ports: 'every', opensTunnel: true };
     if (last - port >= MAX_RANGE)
       message = `an AuthorizationPolicy lists ports one by one: write ranges of at most ${MAX_RANGE}, or no ports at all`;
     else for (let number = port; number <= last; number++) numbers.add(number);

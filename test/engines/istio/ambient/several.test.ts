@@ -130,6 +130,18 @@ describe('the tunnel of several profiles', () => {
       assert.ok(passing(namespace).has('shop/web-well to web:80'));
     });
 
+  it('belongs to its profile as its objects are emptied, also where somebody has removed their labels', () => {
+    const made = meshProfile([rule()], 'asking');
+    const namespace = new AmbientNamespace();
+    namespace.settle([made]);
+    const { emptied } = namespace.plan([made]);
+    for (const object of namespace.objects) {
+      const { labels: _, ...metadata } = object.metadata;
+      const { metadata: { labels } = {} } = emptied({ ...object, metadata }) ?? {};
+      assert.equal(labels && ownerByLabels({ metadata: { name: '', labels } }), 'asking');
+    }
+  });
+
   it('closes for a rule that leaves before the restriction goes that nobody asks for any more', () => {
     const asking = meshProfile([], 'asking');
     const namespace = new AmbientNamespace();
