@@ -1,7 +1,6 @@
-/** What a profile that does not ask for the tunnel of ambient mode cuts by that. Pure. */
-import type { Connection, Peer, ProfileSpec } from '../../api/profile.ts';
-
-type Port = NonNullable<Connection['ports']>[number];
+/** The rules of a profile whose connections in ambient mode come by a tunnel that they do not open. Pure. */
+import type { Peer, ProfileSpec } from '../../api/profile.ts';
+import { isBesideTunnel } from '../../engines/istio/ambient/ports.ts';
 
 /**
  * The rules for pods that name ports, and not the port of the tunnel, on which all connections between pods of the mesh come.
@@ -23,17 +22,9 @@ export function rulesBesideTunnel(
     ...connections.map((each) => ({ ...each, peers: [{ podSelector: {} }] })),
   ];
   const names = rules
-    .filter(
-      ({ ports = [], peers }) =>
-        ports.length > 0 && peers.some(isOfPods) && !ports.some((each) => opens(each, tunnel)),
-    )
+    .filter(({ ports, peers }) => peers.some(isOfPods) && isBesideTunnel(ports, tunnel))
     .map(({ name }) => name);
   return [...new Set(names)];
-}
-
-function opens({ port, endPort, protocol }: Port, tunnel: number): boolean {
-  if (protocol !== 'TCP') return false;
-  return port === undefined || (typeof port === 'number' && port <= tunnel && tunnel <= (endPort ?? port));
 }
 
 function isOfPods({ ipBlock, fqdn }: Peer): boolean {

@@ -205,6 +205,12 @@ export const MESH_CASES: Readonly<Record<string, CheckCases>> = {
       'a rule for addresses': isolated({
         rule: { from: [{ ipBlock: { cidr: '192.0.2.0/24' } }], ports: [{ port: 8080 }] },
       }),
+      'a rule for a range of every port': isolated({
+        rule: { from: [{ podSelector: {} }], ports: [{ port: 1, endPort: 65_535 }] },
+      }),
+      'a policy of somebody else for a range of every port': isolated({
+        foreign: { ports: [{ port: 1, endPort: 65_535 }] },
+      }),
       'a policy of somebody else that opens the tunnel': isolated({ foreign: { ports: [{ port: 15_008 }] } }),
     },
     bad: {

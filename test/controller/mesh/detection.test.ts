@@ -73,6 +73,7 @@ describe('mesh detection whose mesh goes', () => {
     const rules = [
       { name: 'web', from: [{ podSelector: {} }], ports: [{ protocol: 'TCP' as const, port: 80 }] },
       { name: 'every-port', from: [{ podSelector: {} }] },
+      { name: 'udp', from: [{ podSelector: {} }], ports: [{ protocol: 'UDP' as const, port: 53 }] },
       {
         name: 'office',
         from: [{ ipBlock: { cidr: '192.0.2.0/24' } }],

@@ -1,5 +1,6 @@
 /** Foreign AuthorizationPolicies of Istio, as the checks about the mesh see them. Pure. */
 import type { KubeObject, StringMap } from '../../../api/meta.ts';
+import { isAskedForAmbient } from '../../../engines/istio/membership.ts';
 import { ROOT_NAMESPACE } from '../../../engines/istio/mesh-config.ts';
 import { listOf, type Raw, recordOf, textOf } from '../../../policy/semantics/raw.ts';
 import { matches } from '../../../policy/semantics/selector.ts';
@@ -52,6 +53,11 @@ export function meshPolicies(context: AuditContext): MeshPolicy[] {
 export function rootNamespaces({ snapshot }: AuditContext): ReadonlySet<string> {
   const ofControlPlanes = snapshot.pods.filter(({ labels }) => labels['app'] === 'istiod');
   return new Set([ROOT_NAMESPACE, ...ofControlPlanes.map(({ namespace }) => namespace)]);
+}
+
+/** True if the labels of the pod or its namespace ask for ambient mode. */
+export function isAmbient(pod: AuditPod, context: AuditContext): boolean {
+  return isAskedForAmbient({ pod, namespaceLabels: context.labelsOf(pod.namespace) });
 }
 
 /** The pods that a policy selects. */

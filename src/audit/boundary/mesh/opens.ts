@@ -1,8 +1,7 @@
-import { isAskedForAmbient } from '../../../engines/istio/membership.ts';
 import { listOf, type Raw, textsOf } from '../../../policy/semantics/raw.ts';
 import { shortList } from '../../../util/list-text.ts';
 import type { Check } from '../../check.ts';
-import { isOfConnections, meshPolicies, podsOfPolicy, sourcesIn } from './mesh-policies.ts';
+import { isAmbient, isOfConnections, meshPolicies, podsOfPolicy, sourcesIn } from './mesh-policies.ts';
 
 /** The sources that a rule means if they are everyone; undefined for named ones. */
 function wideSources(rule: Raw): string | undefined {
@@ -44,15 +43,13 @@ export const meshPolicyOpens: Check = {
         ),
       );
       if (profiles.size === 0) continue;
-      const isAmbient = pods.some((pod) =>
-        isAskedForAmbient({ pod, namespaceLabels: context.labelsOf(pod.namespace) }),
-      );
+      const hasAmbient = pods.some((pod) => isAmbient(pod, context));
       for (const { rule, field } of policy.rules) {
         const sources = wideSources(rule);
         if (sources === undefined || !isOfConnections(rule)) continue;
         const names = shortList([...profiles]);
         const message = `it allows ${sources}, whatever identities profile ${names} asks for`;
-        report({ object: policy.object, field, message, ...(isAmbient && { severity: 'high' as const }) });
+        report({ object: policy.object, field, message, ...(hasAmbient && { severity: 'high' as const }) });
       }
     }
   },

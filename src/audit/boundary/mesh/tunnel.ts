@@ -1,6 +1,6 @@
 import type { NetworkPolicyPort } from '../../../api/network-policy.ts';
+import { allowsTunnel, isBesideTunnel } from '../../../engines/istio/ambient/ports.ts';
 import { isolationOf } from '../../../engines/istio/isolation.ts';
-import { isAskedForAmbient } from '../../../engines/istio/membership.ts';
 import { AMBIENT } from '../../../engines/istio/mesh-config.ts';
 import { asksForTunnels } from '../../../policy/mesh.ts';
 import { EVERYTHING, matches } from '../../../policy/semantics/selector.ts';
@@ -9,18 +9,14 @@ import type { Check } from '../../check.ts';
 import type { AuditContext } from '../../context.ts';
 import type { AuditPod } from '../../snapshot.ts';
 import { type PlacedRule, placedRules, ruleReference } from '../rules/rule-reference.ts';
-import { rootNamespaces } from './mesh-policies.ts';
+import { isAmbient, rootNamespaces } from './mesh-policies.ts';
 
 type RuleReference = ReturnType<typeof ruleReference>;
 
 const LAST_PORT = 65_535;
 
-function isAmbient(pod: AuditPod, context: AuditContext): boolean {
-  return isAskedForAmbient({ pod, namespaceLabels: context.labelsOf(pod.namespace) });
-}
-
 /** True if the rule opens the port of the tunnel, and not every port by itself. */
-function opensTunnel(ports: readonly NetworkPolicyPort[] = []): boolean {
+function opensTunnelAlone(ports: readonly NetworkPolicyPort[] = []): boolean {
   return ports.some(
     ({ protocol = 'TCP', port, endPort = port }) =>
       protocol === 'TCP' &&
@@ -32,22 +28,19 @@ function opensTunnel(ports: readonly NetworkPolicyPort[] = []): boolean {
   );
 }
 
-/** The pods whose connections arrive by the tunnel, and which no AuthorizationPolicy limits. */
-function unheldPods(pods: readonly AuditPod[], context: AuditContext): AuditPod[] {
+/** Tells the pods whose connections arrive by the tunnel, and which no AuthorizationPolicy limits. */
+function unheld(context: AuditContext): (pod: AuditPod) => boolean {
   const roots = rootNamespaces(context);
   const policies = context.snapshot.objects('AuthorizationPolicy').flatMap((object) => {
     const labels = isolationOf(object);
     return typeof labels === 'string' ? [] : [{ namespace: object.metadata.namespace ?? '', labels }];
   });
-  return pods.filter(
-    (pod) =>
-      isAmbient(pod, context) &&
-      !policies.some(
-        ({ namespace, labels }) =>
-          (namespace === pod.namespace || roots.has(namespace)) &&
-          matches({ matchLabels: labels }, pod.labels),
-      ),
-  );
+  return (pod) =>
+    isAmbient(pod, context) &&
+    !policies.some(
+      ({ namespace, labels }) =>
+        (namespace === pod.namespace || roots.has(namespace)) && matches({ matchLabels: labels }, pod.labels),
+    );
 }
 
 export const tunnelLeadsToEveryPort: Check = {
@@ -62,15 +55,16 @@ export const tunnelLeadsToEveryPort: Check = {
     'Write an AuthorizationPolicy that allows the identities and ports which the rules mean, or have it written by a profile with baseline.mesh: Allow and mesh.authorization: Enforce. Name the sources of the rule in `from`.',
   needs: ['Namespace', 'Pod', 'NetworkPolicy', 'AuthorizationPolicy'],
   run: (context, report) => {
+    const isUnheld = unheld(context);
     for (const policy of context.policies()) {
       if (context.snapshot.ownerOf(policy) !== undefined) continue;
       const rules = placedRules(policy).filter(
-        ({ direction, rule }) => direction === 'Ingress' && opensTunnel(rule.ports),
+        ({ direction, rule }) => direction === 'Ingress' && opensTunnelAlone(rule.ports),
       );
       if (rules.length === 0) continue;
       const selector = policy.spec.podSelector ?? EVERYTHING;
       const selected = context.selectedPods(policy.metadata.namespace ?? 'default', selector);
-      const pods = unheldPods(selected, context).map(({ name }) => name);
+      const pods = selected.filter(isUnheld).map(({ name }) => name);
       if (pods.length === 0) continue;
       const names = shortList([...new Set(pods)].sort());
       for (const placed of rules)
@@ -86,9 +80,7 @@ export const tunnelLeadsToEveryPort: Check = {
 function isPastTunnel({ direction, rule: { peers, ports } }: PlacedRule): boolean {
   return (
     direction === 'Ingress' &&
-    ports?.some(({ protocol = 'TCP' }) => protocol === 'TCP') === true &&
-    ports.every(({ port }) => port !== undefined) &&
-    !opensTunnel(ports) &&
+    isBesideTunnel(ports, AMBIENT.port) &&
     peers?.some(({ ipBlock }) => ipBlock === undefined) === true
   );
 }
@@ -96,13 +88,10 @@ function isPastTunnel({ direction, rule: { peers, ports } }: PlacedRule): boolea
 /** Policies of others may open the tunnel. */
 function isOpenedByOthers(namespace: string, context: AuditContext): boolean {
   return context
-    .policies()
-    .filter((each) => each.metadata.namespace === namespace && context.snapshot.ownerOf(each) === undefined)
+    .policiesOf(namespace)
+    .filter((each) => context.snapshot.ownerOf(each) === undefined)
     .flatMap(placedRules)
-    .some(
-      ({ direction, rule }) =>
-        direction === 'Ingress' && (rule.ports === undefined || opensTunnel(rule.ports)),
-    );
+    .some(({ direction, rule }) => direction === 'Ingress' && allowsTunnel(rule.ports, AMBIENT.port));
 }
 
 export const tunnelNotOpened: Check = {
@@ -118,17 +107,16 @@ export const tunnelNotOpened: Check = {
   run: (context, report) => {
     const { snapshot } = context;
     const namespaces = [
-      ...new Set(snapshot.pods.filter((each) => isAmbient(each, context)).map((each) => each.namespace)),
+      ...new Set(context.pods.filter((each) => isAmbient(each, context)).map((each) => each.namespace)),
     ];
     const found = new Map<string, { readonly reference: RuleReference; readonly places: Set<string> }>();
     for (const namespace of namespaces.sort()) {
       const profiles = snapshot.enforcing(namespace);
       if (profiles.some(({ spec }) => asksForTunnels(spec)) || isOpenedByOthers(namespace, context)) continue;
       const names = new Set(profiles.map(({ metadata }) => metadata.name));
-      for (const placed of context.policies().flatMap(placedRules)) {
-        const { policy } = placed;
-        const isOwn = policy.metadata.namespace === namespace && names.has(snapshot.ownerOf(policy) ?? '');
-        if (!isOwn || !isPastTunnel(placed)) continue;
+      const own = context.policiesOf(namespace).filter((each) => names.has(snapshot.ownerOf(each) ?? ''));
+      for (const placed of own.flatMap(placedRules)) {
+        if (!isPastTunnel(placed)) continue;
         const reference = ruleReference(placed, context);
         const key = JSON.stringify([reference.object, reference.field]);
         const known = found.get(key) ?? { reference, places: new Set<string>() };

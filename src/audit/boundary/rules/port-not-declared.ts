@@ -1,9 +1,9 @@
 import type { NetworkPolicyPort } from '../../../api/network-policy.ts';
-import { isAskedForAmbient } from '../../../engines/istio/membership.ts';
 import { AMBIENT } from '../../../engines/istio/mesh-config.ts';
 import { EVERYTHING, matches } from '../../../policy/semantics/selector.ts';
 import { listText } from '../../../util/list-text.ts';
 import type { Check } from '../../check.ts';
+import { isAmbient } from '../mesh/mesh-policies.ts';
 import { declaresPorts } from '../../exposure/objects.ts';
 import { containersOf, type ContainerPortSpec } from '../../pod-spec.ts';
 import type { AuditPod } from '../../snapshot.ts';
@@ -47,8 +47,7 @@ export const portNotDeclared: Check = {
       if (pods.length === 0 || !pods.every(declaresPorts)) continue;
       // ztunnel listens there, and no container.
       const isTunnel = ({ port }: NetworkPolicyPort) =>
-        port === AMBIENT.port &&
-        pods.some((pod) => isAskedForAmbient({ pod, namespaceLabels: context.labelsOf(pod.namespace) }));
+        port === AMBIENT.port && pods.some((pod) => isAmbient(pod, context));
       for (const placed of placedRules(policy)) {
         if (placed.direction !== 'Ingress') continue;
         const { object, field } = ruleReference(placed, context);
