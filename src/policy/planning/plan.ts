@@ -65,7 +65,7 @@ export interface Plan {
   readonly steps: readonly Step[];
   /** Names of desired policies that foreign policies have; the own policy gets an alternative name. */
   readonly conflicts: readonly string[];
-  /** Directions in which some or all pods may cease to be isolated for good. */
+  /** Directions in which some or all pods may cease to be isolated by the operator for good. */
   readonly opens: readonly PolicyType[];
   /** The number of steps before which companions are created and gain rules: at once, without any. */
   readonly widenAt: number;
@@ -89,10 +89,7 @@ export function plan(
   const deltas = policyDeltas(own, named);
   const before = [...observed, ...(companions?.before ?? [])];
   const after = [...foreign, ...named, ...(companions?.after ?? [])];
-  // The cover of a held profile stays, and isolates nobody: with it alone, pods are as open as without. Foreign companions
-  // are read from a cache, and their isolation does not spare the live reads before an opening.
-  const isolating = after.filter((policy) => !isTransitionalCover(policy));
-  const opens = DIRECTIONS.filter((direction) => isOpened(direction, before, isolating));
+  const opens = openedDirections(owned, named, companions);
   const others = companions === undefined ? [] : companionDeltas(companions);
   if (deltas.length + others.length === 0) return { steps: [], conflicts, opens, widenAt: 0, narrowAt: 0 };
   const transitions = hasPods
@@ -248,6 +245,21 @@ function updateStep(policy: NetworkPolicy, reason: StepReason): Step {
 
 function deleteTransition({ metadata }: NetworkPolicy): Step {
   return { verb: 'delete', reason: 'transition', name: metadata.name };
+}
+
+/**
+ * What foreign policies and companions isolate does not count: they may go before the plan has been carried out, and what
+ * the plan deletes would open the pods then. The cover of a held profile stays, and isolates nobody: with it alone, pods
+ * are as open as without.
+ */
+function openedDirections(
+  owned: readonly NetworkPolicy[],
+  named: readonly NetworkPolicy[],
+  companions: Companions | undefined,
+): PolicyType[] {
+  const before = [...owned, ...(companions?.before ?? [])];
+  const after = [...named, ...(companions?.after ?? [])].filter((policy) => !isTransitionalCover(policy));
+  return DIRECTIONS.filter((direction) => isOpened(direction, before, after));
 }
 
 function isOpened(
