@@ -83,6 +83,8 @@ export class StagedPolicies {
   readonly #queue: KeyQueue<string>;
   /** The wanted objects by namespace, for namespaces that want some or have own objects to remove. */
   readonly #desired = new Map<string, DesiredStaged>();
+  /** The namespaces whose wanted policies were decided before all staged policies were known, and that wait for a reconcile. */
+  readonly #outdated = new Set<string>();
   /** Why the last writes failed, by namespace. */
   readonly #failures = new Map<string, string>();
   readonly #stopping = new AbortController();
@@ -140,9 +142,13 @@ export class StagedPolicies {
     await this.stop();
   }
 
-  /** The staged NetworkPolicies of a namespace: observed ones with the labels of their owners, then those that it wants. */
-  in(namespace: string): readonly NetworkPolicy[] {
+  /**
+   * The staged NetworkPolicies of a namespace: observed ones with the labels of their owners, then those that it wants. Undefined
+   * as long as they are not known, or can't be written.
+   */
+  in(namespace: string): readonly NetworkPolicy[] | undefined {
     const { engine } = this.#options;
+    if (this.#policies.state.kind !== 'available' || this.#isPending) return undefined;
     const observed = this.#policies.in(namespace).flatMap((object) => {
       const owner = this.#policies.ownerOf(object);
       const policy = owner === undefined ? undefined : engine.staged(object);
@@ -153,6 +159,7 @@ export class StagedPolicies {
 
   /** @param desired undefined if the namespace is gone */
   stage(namespace: string, desired: DesiredStaged | undefined): void {
+    this.#outdated.delete(namespace);
     if (desired === undefined) {
       this.#desired.delete(namespace);
       this.#failures.delete(namespace);
@@ -267,7 +274,7 @@ export class StagedPolicies {
   }
 
   async #reconcile(namespace: string, signal: AbortSignal): Promise<Outcome> {
-    if (!this.#desired.has(namespace)) return DONE;
+    if (!this.#desired.has(namespace) || this.#isOutdated(namespace)) return DONE;
     try {
       for (const { objects, step } of this.#plan(namespace)) {
         signal.throwIfAborted();
@@ -293,12 +300,21 @@ export class StagedPolicies {
     if (isEmpty && this.#plan(namespace).length === 0) this.#desired.delete(namespace);
   }
 
+  /** Whatever was wanted, all is deleted once another engine is in force. */
+  #isOutdated(namespace: string): boolean {
+    return !this.#isRetiring && this.#outdated.has(namespace);
+  }
+
   #drifted(namespace: string): void {
+    if (this.#isOutdated(namespace)) return;
     if (this.#desired.has(namespace)) this.#queue.add(namespace, Priority.drift);
     else this.#listener.onNeeded(namespace);
   }
 
-  /** Namespaces that were reconciled before the objects were known are reconciled once more. */
+  /**
+   * Namespaces that were reconciled before the objects were known are reconciled once more. Until then nothing is written: what
+   * they wanted before may be outdated, and staged policies carry last known forms that are lost with them.
+   */
   #stateChanged(): void {
     this.#listener.onReport();
     if (this.#policies.state.kind !== 'available' || this.#isPending) return;
@@ -310,7 +326,10 @@ export class StagedPolicies {
     for (const namespace of clusterState.namespaces.values())
       if (audited.some(({ profile }) => clusterState.relation(profile, namespace) === 'audit'))
         needed.add(namespace.key);
-    for (const namespace of needed) this.#drifted(namespace);
+    for (const namespace of needed) {
+      this.#outdated.add(namespace);
+      this.#listener.onNeeded(namespace);
+    }
   }
 
   #ownNamespaces(): Set<string> {

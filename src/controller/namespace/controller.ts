@@ -130,21 +130,28 @@ export class NamespaceController {
     const result = { intents, postponed: NOTHING_POSTPONED, conflicts };
     recordEnforced(record, result);
     recordResults(namespace.key, result, this.#options.records);
-    this.#stage(namespace.key, intents);
+    this.#stage(namespace.key, intents, this.#options.engine.staged(namespace.key));
     return DONE;
   }
 
-  /** Staged policies come after the enforced ones: a profile that begins to enforce is staged until then. */
-  #stage(namespace: string, intents: readonly ProfileIntent[]): void {
-    const { engine } = this.#options;
-    const staged = engine.staged(namespace);
-    if (staged !== undefined) engine.stage(namespace, desiredStaged(intents, staged));
+  /**
+   * Staged policies come after the enforced ones: a profile that begins to enforce is staged until then.
+   *
+   * @param staged those that were known before the intents were compiled
+   */
+  #stage(
+    namespace: string,
+    intents: readonly ProfileIntent[],
+    staged: readonly NetworkPolicy[] | undefined,
+  ): void {
+    if (staged !== undefined) this.#options.engine.stage(namespace, desiredStaged(intents, staged));
   }
 
   async #enforce(gathered: Gathered, attempt: Attempt): Promise<Outcome> {
     const name = gathered.namespace.key;
     const { record, signal } = attempt;
-    const { records } = this.#options;
+    const { records, engine } = this.#options;
+    const staged = engine.staged(name);
     const enforced = enforcedProfiles(gathered);
     if (enforced.some((profile) => records.profile(profile).isReleasing)) return AGAIN;
     records.beginEnforcing(name, enforced);
@@ -153,7 +160,7 @@ export class NamespaceController {
       if (result.kind === 'outdated') return this.#beginAgain(gathered);
       recordEnforced(record, result);
       recordResults(name, result, records);
-      this.#stage(name, result.intents);
+      this.#stage(name, result.intents, staged);
       return result.mayReportElse ? REPORT_AGAIN : DONE;
     } catch (error) {
       if (isUnexpected(error) || mayHaveWritten(error)) record.isCacheBehind = true;

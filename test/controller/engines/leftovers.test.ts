@@ -65,4 +65,36 @@ describe('staged policies of an earlier process', () => {
     );
     await world.during(engine.stop());
   });
+
+  it('stay until their namespace is reconciled again, if it was before they were known', async () => {
+    const world = new World();
+    for (const kind of [CALICO_STAGED, CALICO_STAGED_POLICY]) world.define(kind, {});
+    const audited = profile({ mode: 'Audit' });
+    world.clusterState.profiles.upsert(
+      projectProfile({ ...audited, metadata: { ...audited.metadata, resourceVersion: '1' } }),
+    );
+    const labels = { [LABEL_MANAGED_BY]: MANAGER, [LABEL_PROFILE]: name };
+    const denied = { metadata: { name: `${name}.default-deny`, labels }, spec: { podSelector: {} } };
+    world.create(STAGED, CALICO_STAGING.stage(denied));
+    const engine = new EngineExtensions({
+      ...world.options,
+      engines: [],
+      staging: STAGING_ENGINES,
+      onStagingRetry: () => {},
+    });
+    const needed: string[] = [];
+    engine.subscribe({ onFacts: () => {}, onDrift: (namespace) => needed.push(namespace) });
+    engine.inForce({ setting: 'Auto', engine: 'Calico', status: 'True', reason: 'Detected', message: '' });
+    assert.equal(engine.staged('shop'), undefined);
+    // A peer has no last known form as long as the staged policies are not known.
+    const leftOut = [{ profile: name, direction: 'Ingress' as const, message: 'unresolved' }];
+    engine.stage('shop', { policies: [], extensions: [], leftOut, kept: new Set() });
+    await world.scheduler.advance(MINUTE);
+    assert.deepEqual(new Set(needed), new Set(['shop']));
+    assert.equal((engine.staged('shop') ?? []).length, 1);
+    engine.stage('shop', { policies: [], extensions: [], leftOut, kept: new Set() });
+    await world.scheduler.advance(MINUTE);
+    assert.equal((engine.staged('shop') ?? []).length, 0);
+    await world.during(engine.stop());
+  });
 });
