@@ -62,7 +62,7 @@ export type EnforcementResult =
       /** True if the next reconcile may report other unresolved peers, without any change. */
       readonly mayReportElse: boolean;
     } & Decision)
-  /** The caches are behind what was read live, or an added policy has ended meanwhile: nothing more was written. */
+  /** The caches are behind what was read live, or the plan has ended meanwhile: nothing more was written. */
   | { readonly kind: 'outdated' };
 
 /** The intents of the profiles, and the directions that are postponed, by profile. */
@@ -71,7 +71,7 @@ export interface Decision {
   readonly postponed: ReadonlyMap<string, Postponed>;
 }
 
-/** A policy of the plan had to end before all was written: nothing more of the plan is. */
+/** A policy of the plan had to end, or another one was changed by others, before all was written: nothing more of the plan is. */
 class PlanEndedError extends Error {
   override name = 'PlanEnded';
 }
@@ -83,6 +83,12 @@ export class EngineUnknownError extends Error {
     super("waiting to read the network engine's own policies, which may isolate pods too");
   }
 }
+
+/**
+ * How many plans in a row may be given up because others change policies meanwhile. The next one is carried out all the same:
+ * somebody who changes policies all the time must not keep a namespace from being enforced.
+ */
+const MOST_PLANS_GIVEN_UP = 3;
 
 interface Planned {
   readonly plan: Plan;
@@ -99,6 +105,8 @@ export class Enforcement {
   /** The uids of the profiles that were known when the reconcile began. */
   readonly #knownProfiles: ReadonlySet<string>;
   #hasPods: Promise<boolean> | undefined;
+  /** The changes by others that were known when the policies were read. */
+  #knownChanges = 0;
 
   constructor(gathered: Gathered, attempt: Attempt, parts: EnforcementParts) {
     this.#gathered = gathered;
@@ -132,6 +140,7 @@ export class Enforcement {
     const written = await this.#write(decision, planned, { extensions, overlay });
     if (written === 'ended') return { kind: 'outdated' };
     record.isCacheBehind = false;
+    record.plansGivenUp = 0;
     // Where nothing was cached, all policies are those just written.
     record.hasReadPolicies ||= planned.observed.length === 0;
     // Last known peers are read back from policies, which are others now. What merely waits for something is no reason.
@@ -146,7 +155,9 @@ export class Enforcement {
   /** Cached policies serve for most plans. Last known peers, and what was in conflict before, take live ones. */
   async #observe(): Promise<Observed> {
     const { namespace, intents } = this.#gathered;
-    const isReadBack = hasUnresolvedPeers(intents) || this.#attempt.record.isCacheBehind;
+    const { record } = this.#attempt;
+    const isReadBack = hasUnresolvedPeers(intents) || record.isCacheBehind;
+    this.#knownChanges = record.changesByOthers;
     const cached = isReadBack
       ? undefined
       : cachedPolicies(this.#parts.clusterState.policies.byNamespace(namespace.key));
@@ -158,6 +169,7 @@ export class Enforcement {
   async #readPolicies(): Promise<readonly NetworkPolicy[]> {
     const { signal, record } = this.#attempt;
     const namespace = this.#gathered.namespace.key;
+    this.#knownChanges = record.changesByOthers;
     const { items } = await this.#parts.policies.listAll({ namespace, signal });
     record.hasReadPolicies = true;
     return items;
@@ -310,7 +322,7 @@ export class Enforcement {
     );
   }
 
-  /** @returns the number of writes; `ended` if an added policy has ended before all was written */
+  /** @returns the number of writes; `ended` if the plan has ended before all was written */
   async #write(
     { intents }: Decision,
     planned: Planned,
@@ -324,7 +336,7 @@ export class Enforcement {
       // Reads, and writes before this one, may have taken long.
       send: (request) =>
         this.#attempt.send(() => {
-          if (clock.now() >= until) throw new PlanEndedError();
+          if (clock.now() >= until || this.#isOvertaken()) throw new PlanEndedError();
           written += 1;
           return request();
         }),
@@ -336,9 +348,19 @@ export class Enforcement {
       await overlay.narrow(attempt);
       return written;
     } catch (error) {
-      if (error instanceof PlanEndedError) return 'ended';
-      throw error;
+      if (!(error instanceof PlanEndedError)) throw error;
+      this.#attempt.record.plansGivenUp += 1;
+      return 'ended';
     }
+  }
+
+  /**
+   * True if others have changed policies since these were read. What the plan still deletes may be all that allows, or
+   * isolates, what a policy did that they have deleted. API servers have no precondition on another object.
+   */
+  #isOvertaken(): boolean {
+    const { record } = this.#attempt;
+    return record.changesByOthers !== this.#knownChanges && record.plansGivenUp < MOST_PLANS_GIVEN_UP;
   }
 
   /** Extensions only add: the new ones come before any flow needs them, and the old ones go when none does. */

@@ -44,6 +44,10 @@ export class NamespaceRecord {
   hasReadPolicies = false;
   /** The uid of the namespace that this process has read live, and found as it was cached. */
   confirmedUid: string | undefined;
+  /** How many events have told of changes of policies by others. */
+  changesByOthers = 0;
+  /** How many plans in a row have ended before all was written. */
+  plansGivenUp = 0;
   #eventAt: number | undefined;
   #isIntended = false;
   #isDrifted = false;
@@ -75,7 +79,10 @@ export class NamespaceRecord {
    * @returns true if the policy is being written: `endWrite` tells whose event it was
    */
   keepEvent(policy: string, revision: string | undefined): boolean {
-    if (this.#write?.policy !== policy) return false;
+    if (this.#write?.policy !== policy) {
+      this.changesByOthers += 1;
+      return false;
+    }
     this.#write.events.push(revision);
     return true;
   }
@@ -88,7 +95,9 @@ export class NamespaceRecord {
   endWrite(revision: string | undefined): boolean {
     const { events = [] } = this.#write ?? {};
     this.#write = undefined;
-    return events.some((event) => event !== revision);
+    const isByOthers = events.some((event) => event !== revision);
+    if (isByOthers) this.changesByOthers += 1;
+    return isByOthers;
   }
 
   /** The write has failed, and may have been carried out all the same. @returns true if an event was kept */

@@ -185,6 +185,61 @@ describe('namespace controller with several profiles', () => {
     assert.deepEqual(policies(), ['new.default-deny']);
   });
 
+  describe('while somebody deletes a policy that stays, as a plan deletes another one', () => {
+    const near: Partial<ProfileSpec> = {
+      isolation: ['Egress'],
+      egress: [{ name: 'near', to: [{ namespaces: ['shop'] }] }],
+    };
+    /** Deletes the policy when the first write that isolates differently has been sent; its event comes at once. */
+    const deleteAsPlanBegins = () => {
+      meanwhile = ({ method }) => {
+        if (method !== 'DELETE' && method !== 'PUT') return;
+        meanwhile = () => {};
+        server.handle({ method: 'DELETE', path: `${POLICIES_PATH}/stays.egress` }, 'user');
+        records.namespace('shop').keepEvent('stays.egress', undefined);
+      };
+    };
+
+    beforeEach(async () => {
+      create('stays', near);
+      create('leaves', { ...near, ingress: [{ name: 'near', from: [{ namespaces: ['shop'] }] }] });
+      hear();
+      await reconcile();
+      hear();
+    });
+
+    it('does not cut what both policies allow', async () => {
+      edit('leaves', { isolation: ['Ingress'] });
+      hear();
+      deleteAsPlanBegins();
+      assert.equal((await reconcile()).kind, 'again');
+      assert.ok(policies().includes('leaves.egress'), policies().join());
+      hear();
+      assert.equal((await reconcile()).kind, 'done');
+      assert.deepEqual(policies(), [
+        'leaves.default-deny',
+        'leaves.ingress',
+        'stays.default-deny',
+        'stays.egress',
+      ]);
+    });
+
+    it('goes on with the fourth plan in a row, so that nobody can keep the namespace from being enforced', async () => {
+      edit('leaves', { mode: 'Audit' });
+      hear();
+      const outcomes = [];
+      for (let attempt = 0; attempt < 4; attempt += 1) {
+        meanwhile = ({ method }) => {
+          if (method === 'GET') records.namespace('shop').keepEvent('other', '1');
+        };
+        outcomes.push((await reconcile()).kind);
+        meanwhile = () => {};
+      }
+      assert.deepEqual(outcomes, ['again', 'again', 'again', 'done']);
+      assert.deepEqual(policies(), ['stays.default-deny', 'stays.egress']);
+    });
+  });
+
   it('reads the policies live after a deletion whose answer was lost, even if the cache has none to delete', async () => {
     const web = {
       name: 'web',
