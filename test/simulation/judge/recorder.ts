@@ -20,6 +20,7 @@ import { EXCEPTED } from '../schedule/exceptions.ts';
 import { Inputs, isUnresolved, policiesOf } from '../schedule/inputs.ts';
 import { ObservedCluster } from './observed-cluster.ts';
 import { openedWithoutGrant } from './exceptions.ts';
+import { MissedEdits } from './missed-edits.ts';
 import { GateJudge, type GateJudgeOptions } from './gates.ts';
 import { RolloutJudge } from './rollouts.ts';
 import { EXTERNAL, NAMESPACES, NODE_ADDRESSES, PROFILES, STABLE } from '../schedule/actions.ts';
@@ -80,6 +81,7 @@ export class Recorder {
   readonly policiesAtStart = new Map<string, Policies>();
   /** The policies of each namespace after each change by a user in this round. */
   readonly #userEdits = new Map<string, Policies[]>();
+  readonly #missed = new MissedEdits();
   /** Every state of the policies of each namespace in this round: last known peers are read back from any of them. */
   readonly #seenPolicies = new Map<string, Policies[]>();
   /** The operator's policies that belonged to no existing profile when the round began. */
@@ -140,6 +142,7 @@ export class Recorder {
     this.inputs.forgetPast();
     this.hasSameLeader = true;
     this.#userEdits.clear();
+    this.#missed.beginRound();
     this.#seenPolicies.clear();
     this.#intents.clear();
     this.#contents.clear();
@@ -161,6 +164,11 @@ export class Recorder {
   /** The policies of a namespace after each change by a user in this round. */
   userEdits(namespace: string): readonly Policies[] {
     return this.#userEdits.get(namespace) ?? [];
+  }
+
+  /** Changes with the edits of the operator's policies that a leader could not know as it wrote. */
+  missedEdits(namespace: string): string {
+    return this.#missed.key(namespace);
   }
 
   /** Every state of the policies of a namespace in this round, the first one included. */
@@ -216,6 +224,7 @@ export class Recorder {
     this.observeClock(readings[0] ?? 0);
     if (kind !== NETWORK_POLICY || namespace === undefined) return;
     this.#judgeException(request, namespace, { replica, readings });
+    this.#missed.sent(replica, namespace, clusterState.policies.byNamespace(namespace));
     const known = new Map<string, number>();
     for (const name of PROFILES) {
       const { uid, generation = 0 } = clusterState.profile(name)?.metadata ?? {};
@@ -306,6 +315,7 @@ export class Recorder {
     const { kind, object, author } = revision;
     if (kind !== NETWORK_POLICY) return;
     if (isOperator(author)) {
+      if (this.#missed.written(author, namespace)) this.#references.delete(namespace);
       this.#judgeOwnership(revision);
       this.#judgeOpening(namespace, before, revision);
       if (object.metadata.labels?.['segmentation.dev/role'] === 'transition') this.counts.transitions += 1;
@@ -313,6 +323,11 @@ export class Recorder {
       // The garbage collector deletes the policies of a deleted exception, whoever may allow the same flows next.
       const now = this.observed.policies(namespace);
       const isOwn = this.observed.operatorPolicies.has(object.metadata.uid ?? '');
+      if (isOwn) {
+        const { name } = object.metadata;
+        const after = now.find(({ metadata }) => metadata.name === name);
+        this.#missed.edited(namespace, { name, at: revision.at, after });
+      }
       // A cover hides what the edit cuts, and goes before the operator sees the edit.
       const uncovered = isOwn && now.some(isTransition) ? [now.filter((each) => !isTransition(each))] : [];
       this.#userEdits.set(namespace, [...this.userEdits(namespace), now, ...uncovered]);
@@ -356,7 +371,7 @@ export class Recorder {
 
   /** The policies when a combination of inputs is enforced, beside each state of the foreign policies. */
   intents(namespace: string, combination: Combination, base: Policies): Policies[] {
-    const key = `${namespace} ${combination.key} ${this.#idOf(base)}`;
+    const key = `${namespace} ${combination.key} ${this.#idOf(base)} ${this.missedEdits(namespace)}`;
     let owns = this.#intents.get(key);
     if (owns === undefined) this.#intents.set(key, (owns = this.#ownPolicies(namespace, combination, base)));
     return this.inputs.values<Policies | undefined>(`foreign ${namespace}`).flatMap((foreign = NOTHING) =>
@@ -383,7 +398,8 @@ export class Recorder {
     const own = policiesOf(combination, namespace, base);
     const lists = [[...left, ...own]];
     if (left.some(isStripped)) lists.push([...left.filter((each) => !isStripped(each)), ...own]);
-    return lists.map((each) => this.#shared(namespace, each));
+    const edited = lists.flatMap((each) => this.#missed.applied(namespace, each));
+    return [...lists, ...edited].map((each) => this.#shared(namespace, each));
   }
 
   /** Equal policies as one list. */

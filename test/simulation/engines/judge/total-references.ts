@@ -33,6 +33,8 @@ export interface PolicyRecorder {
     combination: Combination,
     base: readonly NetworkPolicy[],
   ): (readonly NetworkPolicy[])[];
+  /** Changes with the edits of the operator's policies that a leader could not know as it wrote. */
+  missedEdits(namespace: string): string;
 }
 
 export interface TotalReferencesOptions {
@@ -94,7 +96,8 @@ export class TotalReferences {
     const known = this.#states.known(namespace);
     const seen = this.#states.seen(namespace);
     const combinations = this.#recorder.inputs.combinations(namespace);
-    const place = `${this.#states.placeKey(namespace)} ${this.#restrictionKey(namespace)}`;
+    const missed = this.#recorder.missedEdits(namespace);
+    const place = `${this.#states.placeKey(namespace)} ${this.#restrictionKey(namespace)} ${missed}`;
     const key = `${this.#setting()} ${place} ${combinations.map((each) => each.key).join()} ${seen.length} ${known.length}`;
     const cached = this.#references.get(namespace);
     if (cached?.key === key) return cached.all;
@@ -211,7 +214,8 @@ export class TotalReferences {
     combination: Combination,
     { state, objects }: { readonly state: KnownState; readonly objects: Standing },
   ): readonly (readonly LayeredPolicy[])[] {
-    const place = `${this.#states.placeKey(namespace)} ${this.#restrictionKey(namespace)}`;
+    const missed = this.#recorder.missedEdits(namespace);
+    const place = `${this.#states.placeKey(namespace)} ${this.#restrictionKey(namespace)} ${missed}`;
     const key = `${this.#setting()} ${namespace} ${place} ${combination.key} ${state.id} ${objects.key}`;
     let intents = this.#intended.get(key);
     if (intents === undefined) {
