@@ -76,9 +76,16 @@ suite(`canary on a network of two nodes${why === undefined ? '' : ` (skipped: ${
     const { status, message: ready } = await scene.condition('Ready');
     assert.equal(status, 'True');
     assert.match(ready, /written, enforcement verified$/);
-    const counts = (await scene.reports()).map((report) => report.counts);
-    assert.equal(counts.length, 4);
-    for (const { leaked, cut, unproven } of counts) assert.deepEqual([leaked, cut, unproven], [0, 0, 0]);
+    const countsOf = async () => (await scene.reports()).map((report) => report.counts);
+    assert.deepEqual(
+      (await countsOf()).map(({ leaked, cut }) => [leaked, cut]),
+      [1, 2, 3, 4].map(() => [0, 0]),
+    );
+    // A flow is unproven after an attempt that shows nothing, such as one that a slow machine did not answer in time.
+    await eventually(async () => {
+      for (const { leaked, cut, unproven } of await countsOf())
+        assert.deepEqual([leaked, cut, unproven], [0, 0, 0]);
+    }, PATIENCE_MS);
   });
 
   it("is shown by the plugin's verify and status", async () => {
