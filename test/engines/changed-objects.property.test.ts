@@ -172,8 +172,11 @@ describe('own objects that somebody has changed', () => {
 
   it('that ask for mutual TLS are restored', () => {
     const denies = policies.filter(({ metadata }) => metadata.name.endsWith('default-deny'));
-    const plan = (objects: readonly KubeObject[]) =>
-      planMutualTLS(objects, { denies, isPossible: true, kept }, { ownerOf });
+    const desired = { denies, isPossible: true, kept };
+    const plan = (objects: readonly KubeObject[]) => ({
+      widen: [],
+      narrow: planMutualTLS(objects, desired, { ownerOf }).steps,
+    });
     assertRestored(settled([], plan), plan);
   });
 });

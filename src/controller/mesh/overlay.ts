@@ -318,8 +318,8 @@ export class MeshOverlay {
     return {
       comesLast: !hasTunnel && hasTunnelObjects(owned),
       closesFirst: !hasTunnel && this.#tunnels.isOpen(namespace.key),
-      widen: [...stepsOf(authentication, tls.widen), ...stepsOf(authorization, access.widen)],
-      narrow: [...stepsOf(authorization, access.narrow), ...stepsOf(authentication, tls.narrow)],
+      widen: stepsOf(authorization, access.widen),
+      narrow: [...stepsOf(authorization, access.narrow), ...stepsOf(authentication, tls.steps)],
     };
   }
 
@@ -331,8 +331,8 @@ export class MeshOverlay {
     return {
       comesLast: !plans.stays && hasTunnelObjects(access),
       closesFirst: !plans.stays && this.#tunnels.isOpen(namespace),
-      widen: [...stepsOf(authentication, plans.tls.widen), ...stepsOf(authorization, plans.access.widen)],
-      narrow: [...stepsOf(authorization, plans.access.narrow), ...stepsOf(authentication, plans.tls.narrow)],
+      widen: stepsOf(authorization, plans.access.widen),
+      narrow: [...stepsOf(authorization, plans.access.narrow), ...stepsOf(authentication, plans.tls.steps)],
     };
   }
 

@@ -14,7 +14,7 @@ import type { NetworkPolicy } from '../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import { isTunnelDeny } from '../../engines/istio/ambient/objects.ts';
 import type { Identities } from '../../engines/istio/authorization.ts';
-import { planMutualTLS } from '../../engines/istio/mutual-tls.ts';
+import { type MutualTLSPlan, planMutualTLS } from '../../engines/istio/mutual-tls.ts';
 import {
   type AuthorizationMode,
   modeOfDeny,
@@ -34,7 +34,7 @@ export interface OwnedObjects {
 
 export interface OverlayPlans {
   readonly access: OverlayPlan;
-  readonly tls: OverlayPlan;
+  readonly tls: MutualTLSPlan;
   /** True if profiles go on to have an overlay. */
   readonly stays: boolean;
 }

@@ -1,8 +1,9 @@
 /**
  * STRICT mutual TLS of a namespace: the preflight that lists the rules which it would cut, and the writes. Pure.
  *
- * It is the last to be written and the first to be removed. While it stands, it stays, also if a new rule has a peer out of the
- * mesh: the connections of such a peer were never encrypted, and the profile asks for both.
+ * It is written and removed after all else has changed. While it stands, it stays, also if a new rule has a peer out of the mesh:
+ * the connections of such a peer were never encrypted, and the profile asks for both. Such a rule may go by the edit that ends
+ * mutual TLS, so removed before the rule, it would let the peer in for a moment (I1).
  */
 import type { KubeObject } from '../../api/meta.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';
@@ -12,7 +13,8 @@ import { noteText } from '../../policy/notes.ts';
 import { isTunnel } from '../../policy/tunnels.ts';
 import { updatedMetadata } from '../../policy/planning/updated-metadata.ts';
 import { authorizationRules, type Identities } from './authorization.ts';
-import { isSame, type OverlayPlan, type OverlayPlanContext } from './overlay.ts';
+import type { ObjectStep } from '../object-step.ts';
+import { isSame, type OverlayPlanContext } from './overlay.ts';
 import { type PeerAuthentication, SECURITY_API_VERSION } from './policy.ts';
 
 /** Connections that no proxy of the mesh receives, so that mutual TLS is not asked of them. */
@@ -68,10 +70,12 @@ export interface DesiredMutualTLS {
   readonly kept: ReadonlySet<string>;
 }
 
-export type MutualTLSPlan = OverlayPlan & {
+export interface MutualTLSPlan {
+  /** They follow the plan of the NetworkPolicies, and that of the AuthorizationPolicies. */
+  readonly steps: readonly ObjectStep[];
   /** `taken`: somebody else's PeerAuthentication of the namespace decides. */
   readonly state: 'off' | 'strict' | 'blocked' | 'taken';
-};
+}
 
 /** @param observed all PeerAuthentications of the namespace; of foreign ones the name is enough */
 export function planMutualTLS(
@@ -92,19 +96,19 @@ export function planMutualTLS(
   const remove = own
     .filter((each) => each !== before)
     .map((each) => ({ verb: 'delete' as const, before: each }));
-  if (wanted === undefined) return { state: 'off', widen: remove, narrow: [] };
+  if (wanted === undefined) return { state: 'off', steps: remove };
   // Several of one namespace: the oldest decides.
-  if (isForeign) return { state: 'taken', widen: remove, narrow: [] };
+  if (isForeign) return { state: 'taken', steps: remove };
   if (before === undefined) {
     // Another profile's stays until this one stands.
-    if (!isPossible && remove.length === 0) return { state: 'blocked', widen: [], narrow: [] };
-    return { state: 'strict', widen: [], narrow: [{ verb: 'create', object: wanted }, ...remove] };
+    if (!isPossible && remove.length === 0) return { state: 'blocked', steps: [] };
+    return { state: 'strict', steps: [{ verb: 'create', object: wanted }, ...remove] };
   }
   const metadata = updatedMetadata(before.metadata, wanted.metadata);
   const update = isSame(before, wanted)
     ? []
     : [{ verb: 'update' as const, object: { ...wanted, metadata }, before }];
-  return { state: 'strict', widen: [], narrow: [...update, ...remove] };
+  return { state: 'strict', steps: [...update, ...remove] };
 }
 
 function objectFor({ metadata }: NetworkPolicy): PeerAuthentication {

@@ -124,7 +124,7 @@ function objectsOf(
     ),
     ...applied(
       authentications.filter((each) => ownerOf(each) !== undefined),
-      [...tls.widen, ...tls.narrow],
+      tls.steps,
     ),
   ];
 }

@@ -548,38 +548,36 @@ describe('strict mutual TLS', () => {
     assert.deepEqual(rulesOutOfMesh(ingressOf(scraped), inMesh('shop'), pastZtunnel(mesh)), []);
   });
 
-  it('is written last, and removed first', () => {
-    const { state, widen, narrow } = planMutualTLS([], asked, { ownerOf });
-    assert.deepEqual([state, widen, narrow.map(({ verb }) => verb)], ['strict', [], ['create']]);
-    const [step] = narrow;
+  it('is written, and removed', () => {
+    const { state, steps } = planMutualTLS([], asked, { ownerOf });
+    assert.deepEqual([state, steps.map(({ verb }) => verb)], ['strict', ['create']]);
+    const [step] = steps;
     assert.ok(step?.verb === 'create');
     assert.deepEqual((step.object as { spec?: unknown }).spec, { mtls: { mode: 'STRICT' } });
     const gone = planMutualTLS([step.object], { ...asked, denies: [] }, { ownerOf });
-    assert.deepEqual([gone.widen.map(({ verb }) => verb), gone.narrow], [['delete'], []]);
+    assert.deepEqual(
+      gone.steps.map(({ verb }) => verb),
+      ['delete'],
+    );
   });
 
   it('stays as it is while another profile asks for it too', () => {
-    const [step] = planMutualTLS([], asked, { ownerOf }).narrow;
+    const [step] = planMutualTLS([], asked, { ownerOf }).steps;
     assert.ok(step?.verb === 'create');
     const others = denies.map((each) => ({
       ...each,
       metadata: { ...each.metadata, name: 'another.default-deny' },
     }));
     const both = { ...asked, denies: [...others, ...denies] };
-    const { widen, narrow } = planMutualTLS([step.object], both, { ownerOf });
-    assert.deepEqual([widen, narrow], [[], []]);
+    assert.deepEqual(planMutualTLS([step.object], both, { ownerOf }).steps, []);
   });
 
   it('waits for the preflight, stays once it is there, and yields to a foreign PeerAuthentication', () => {
     const blocked = { ...asked, isPossible: false };
-    assert.deepEqual(planMutualTLS([], blocked, { ownerOf }), { state: 'blocked', widen: [], narrow: [] });
-    const [step] = planMutualTLS([], asked, { ownerOf }).narrow;
+    assert.deepEqual(planMutualTLS([], blocked, { ownerOf }), { state: 'blocked', steps: [] });
+    const [step] = planMutualTLS([], asked, { ownerOf }).steps;
     assert.ok(step?.verb === 'create');
-    assert.deepEqual(planMutualTLS([step.object], blocked, { ownerOf }), {
-      state: 'strict',
-      widen: [],
-      narrow: [],
-    });
+    assert.deepEqual(planMutualTLS([step.object], blocked, { ownerOf }), { state: 'strict', steps: [] });
     const foreign = { metadata: { name: 'default', namespace: 'shop' } };
     assert.equal(planMutualTLS([foreign], asked, { ownerOf }).state, 'taken');
   });

@@ -301,12 +301,29 @@ const OVERLAYS: readonly Mutant[] = [
     plan: plan(MESH, [...injected('a'), write({ ingress: [from('b', 8080)] })], [encrypted(from('b', 8080))]),
   },
   {
+    name: 'strict mutual TLS is removed before the rules whose peers it refuses',
+    edits: [
+      {
+        file: 'src/controller/mesh/overlay.ts',
+        find: 'stepsOf(authorization, access.widen)',
+        replace: '[...stepsOf(authentication, tls.steps), ...stepsOf(authorization, access.widen)]',
+      },
+    ],
+    reported: WIDER,
+    plan: plan(
+      MESH,
+      [...injected('a', 'c'), encrypted(from('c', 8080))],
+      [encrypted(from('b', 8080), from('c', 8080))],
+      [unencrypted(from('c', 8080))],
+    ),
+  },
+  {
     name: 'strict mutual TLS stays after the last profile that asked for it',
     edits: [
       {
         file: MUTUAL_TLS,
-        find: `{ state: 'off', widen: remove, narrow: [] }`,
-        replace: `{ state: 'off', widen: [], narrow: [] }`,
+        find: `{ state: 'off', steps: remove }`,
+        replace: `{ state: 'off', steps: [] }`,
       },
     ],
     reported: /^I8, .* PeerAuthentication p\.default-deny is left/,

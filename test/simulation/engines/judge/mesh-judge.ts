@@ -92,7 +92,7 @@ export function unmetOverlay(
   const isPossible = rulesOutOfMesh(desired.policies, identities, past).length === 0;
   const denies = desired.policies.filter((each) => isDenyOf(each, strict));
   const tls = planMutualTLS(of(PEER_AUTHENTICATION), { denies, isPossible, kept: desired.kept }, { ownerOf });
-  const [step] = [...access.widen, ...access.narrow, ...tls.widen, ...tls.narrow];
+  const [step] = [...access.widen, ...access.narrow, ...tls.steps];
   if (step !== undefined) return `an object of the overlay is still to be written: ${JSON.stringify(step)}`;
   return leftOver(combination, namespace, { objects, ownerOf });
 }
