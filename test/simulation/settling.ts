@@ -81,7 +81,9 @@ export class Settling {
   get mayWriteAfterRestart(): boolean {
     // An exception may have ended meanwhile, or begun anew by the clock of another leader.
     const { hasExceptions } = this.#options.plan;
-    return this.#wasOutdated || hasExceptions || this.#isRefused || this.#isEngineUnclear;
+    return (
+      this.#wasOutdated || hasExceptions || this.#isRefused || this.#isEngineUnclear || this.#isMeshUnclear
+    );
   }
 
   async converge(): Promise<void> {
@@ -219,6 +221,12 @@ export class Settling {
   get #isEngineUnclear(): boolean {
     const { plan, server, setting } = this.#options;
     return plan.engine !== undefined && engineInForce(server, setting()) === undefined;
+  }
+
+  /** True if traces of the mesh are gone: a new leader does not know the configuration that the leader before it goes by. */
+  get #isMeshUnclear(): boolean {
+    const { plan, server } = this.#options;
+    return plan.engine?.hasMesh === true && !isFound(server.storage);
   }
 
   /** True if objects of a network engine are written again and again, as its definition takes none as it is sent. */
