@@ -114,6 +114,7 @@ export class Settling {
     const { plan, scheduler, recorder, advance, onNote } = this.#options;
     let unmet: string | undefined;
     let stable = 0;
+    let looked = 0;
     const most =
       CONVERGE_MS +
       (plan.hasRollouts ? ROLLOUT_MS : 0) +
@@ -121,33 +122,35 @@ export class Settling {
     for (const end = scheduler.time + most; scheduler.time < end; ) {
       const { writes } = recorder.counts;
       await advance(1000);
-      if (scheduler.time > end - most + CONVERGE_MS) this.#grantAsked();
+      if (scheduler.time > end - most + CONVERGE_MS && this.#grantAsked()) looked = scheduler.time + LOOK_MS;
       recorder.judgeTime();
       if (recorder.hasFailed) return;
       unmet = this.#unmet();
       // Status is written within half a second of the change that it reports.
       stable = unmet === undefined && recorder.counts.writes === writes ? stable + 1 : 0;
-      if (stable === 2) return onNote('converged');
+      // What was granted is found by the operator's next look.
+      if (stable >= 2 && scheduler.time >= looked) return onNote('converged');
     }
     recorder.fail(`I8, not converged after ${most / 1000} s: ${unmet}`);
   }
 
   /**
    * A person grants what the status of a profile asks for: a plan that needs a cover waits until the operator may read which
-   * pods the engine's policies of others isolate.
+   * pods the engine's policies of others isolate. Returns true if something was granted.
    */
-  #grantAsked(): void {
+  #grantAsked(): boolean {
     const { server, recorder, perform, onNote } = this.#options;
     const isAsked = PROFILES.some((name) => {
       const { failures = [] } = recorder.observed.profile(name)?.status ?? {};
       return failures.some(({ reason }) => reason === 'IsolationUnknown');
     });
-    if (!isAsked) return;
+    if (!isAsked || server.forbidden.size === 0) return false;
     for (const kind of server.forbidden) {
       const action: Action = { do: 'permission', kind, isGranted: true };
       onNote(`action ${JSON.stringify(action)}`);
       perform(action);
     }
+    return true;
   }
 
   /**
