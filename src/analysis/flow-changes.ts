@@ -5,7 +5,7 @@ import { classifier } from './model/pod-classifier.ts';
 import type { GroupName } from './group.ts';
 import { ANY_ADDRESS_NAME } from './model/address-blocks.ts';
 import { type PortRange, subtractPorts, unionPorts } from './model/ports.ts';
-import { computeReach, type GroupLink, type Reach, type ReachOptions } from './reach.ts';
+import { computeReach, type GroupLink, type Reach, type ReachOptions } from './reach/reach.ts';
 
 export interface FlowChange {
   readonly from: GroupName;

@@ -6,7 +6,12 @@ import type { ClusterView, Endpoint, Pod } from '../../src/analysis/cluster.ts';
 import { compileView } from '../../src/analysis/evaluator.ts';
 import { formatPorts } from '../../src/analysis/model/ports.ts';
 import type { GroupName } from '../../src/analysis/group.ts';
-import { type GroupLink, type Reach, computeReach, TooManyLinksError } from '../../src/analysis/reach.ts';
+import {
+  type GroupLink,
+  type Reach,
+  computeReach,
+  TooManyLinksError,
+} from '../../src/analysis/reach/reach.ts';
 import { namespaces, pods, policies } from './arbitrary.ts';
 import { runs } from '../policy/fixture.ts';
 

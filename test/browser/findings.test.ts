@@ -1,6 +1,6 @@
 /** The tab Findings of the page in a real Chromium, with axe for accessibility. */
 import assert from 'node:assert/strict';
-import type { Reach } from '../../src/analysis/reach.ts';
+import type { Reach } from '../../src/analysis/reach/reach.ts';
 import { pageAudit } from '../../src/cli/findings/encode.ts';
 import type { AuditReport } from '../../src/cli/findings/run.ts';
 import { toHtml } from '../../src/cli/reach/html.ts';

@@ -4,7 +4,7 @@ import { statSync } from 'node:fs';
 import { toHtml } from '../../src/cli/reach/html.ts';
 import { toDot, toMermaid } from '../../src/cli/reach/text.ts';
 import type { Namespace } from '../../src/analysis/cluster.ts';
-import type { Reach } from '../../src/analysis/reach.ts';
+import type { Reach } from '../../src/analysis/reach/reach.ts';
 import { EVIL, largeReach, SHOP_REACH } from '../cli/reach/fixture.ts';
 import { describePage } from './page.ts';
 

@@ -1,5 +1,5 @@
 /** Observed flows for the page: each end with the groups of the reach that it belongs to. */
-import type { Reach } from '../../analysis/reach.ts';
+import type { Reach } from '../../analysis/reach/reach.ts';
 import { containsAddress, parseAddress, parseCidr } from '../../policy/semantics/cidr.ts';
 import type { SnapshotLayers } from '../../snapshot/layers.ts';
 import type { Snapshot } from '../../snapshot/snapshot.ts';

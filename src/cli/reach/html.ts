@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { EVERY_PORT, formatPorts } from '../../analysis/model/ports.ts';
 import type { Namespace } from '../../analysis/cluster.ts';
-import type { GroupLink, Reach, ReachRule } from '../../analysis/reach.ts';
+import type { GroupLink, Reach, ReachRule } from '../../analysis/reach/reach.ts';
 import { layerObjectText } from '../commands/explain/layer-text.ts';
 import { SCRIPT, STYLE } from '../generated/page.ts';
 import { profileNameOf } from '../../policy/ownership.ts';

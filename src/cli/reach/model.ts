@@ -2,7 +2,7 @@
 import type { NetworkPolicy, PolicyType } from '../../api/network-policy.ts';
 import type { GroupName } from '../../analysis/group.ts';
 import { formatPorts } from '../../analysis/model/ports.ts';
-import type { GroupLink, Reach } from '../../analysis/reach.ts';
+import type { GroupLink, Reach } from '../../analysis/reach/reach.ts';
 import { notesOf } from '../../policy/notes.ts';
 import { shortList } from '../../util/list-text.ts';
 import { layerObjectText } from '../commands/explain/layer-text.ts';

@@ -1,6 +1,6 @@
 /** The reach of a snapshot, by the flags of `matrix` and `graph`. */
 import type { GroupName } from '../../analysis/group.ts';
-import { type Reach, computeReach, TooManyLinksError } from '../../analysis/reach.ts';
+import { type Reach, computeReach, TooManyLinksError } from '../../analysis/reach/reach.ts';
 import type { Pod } from '../../analysis/cluster.ts';
 import { unclearRules } from '../../analysis/layers/unclear-rules.ts';
 import { counted } from '../../util/list-text.ts';

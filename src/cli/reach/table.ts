@@ -1,6 +1,6 @@
 /** A reach in a terminal: a matrix if it fits, or a list of links. Pure. */
 import { EVERY_PORT } from '../../analysis/model/ports.ts';
-import type { Reach } from '../../analysis/reach.ts';
+import type { Reach } from '../../analysis/reach/reach.ts';
 import { groupText, linkLayers, linkPorts } from './model.ts';
 
 /** The ports of a cell: all, some, perhaps some, or none. */

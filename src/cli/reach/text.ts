@@ -1,6 +1,6 @@
 /** A reach as text: CSV for spreadsheets, JSON for programs, Mermaid and Graphviz's DOT for documents. Pure. */
 import { EVERY_PORT, formatPorts } from '../../analysis/model/ports.ts';
-import type { Group, GroupLink, Reach } from '../../analysis/reach.ts';
+import type { Group, GroupLink, Reach } from '../../analysis/reach/reach.ts';
 import { layerObjectText } from '../commands/explain/layer-text.ts';
 import { groupText, linkText } from './model.ts';
 

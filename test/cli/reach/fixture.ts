@@ -1,7 +1,7 @@
 /** A small shop under a profile, an old namespace with a foreign policy, and monitoring, which is open. */
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import type { ClusterView, Pod } from '../../../src/analysis/cluster.ts';
-import { type Reach, computeReach } from '../../../src/analysis/reach.ts';
+import { type Reach, computeReach } from '../../../src/analysis/reach/reach.ts';
 
 /** Text that would run a script if it were written as markup. */
 export const EVIL = `</script><img src=x onerror="document.title='owned'">"; --> <!--`;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { LayerObject } from '../../../src/analysis/layers/layered-view.ts';
 import type { PortRange } from '../../../src/analysis/model/ports.ts';
-import { computeReach } from '../../../src/analysis/reach.ts';
+import { computeReach } from '../../../src/analysis/reach/reach.ts';
 import type { Protocol } from '../../../src/api/network-policy.ts';
 import { CASES, PODS, settingsOf, worldOf } from './cases.ts';
 import { ISTIO_CASES } from './istio-cases.ts';

@@ -1,5 +1,5 @@
 /** `graph`: draws who may talk to whom: as an HTML page, in Mermaid, or in Graphviz's DOT. */
-import type { Reach } from '../../../analysis/reach.ts';
+import type { Reach } from '../../../analysis/reach/reach.ts';
 import { counted } from '../../../util/list-text.ts';
 import { FLOW_FLAGS } from '../../flows/flags.ts';
 import { pageSeen } from '../../flows/page-seen.ts';

@@ -1,6 +1,6 @@
 /** `guard`: what the guards of profiles pass, and the policies of others that they take something from. */
 import { formatPorts } from '../../../analysis/model/ports.ts';
-import { TooManyLinksError } from '../../../analysis/reach.ts';
+import { TooManyLinksError } from '../../../analysis/reach/reach.ts';
 import { CLUSTER_NETWORK_POLICY } from '../../../engines/cluster-network-policy/carrier.ts';
 import type { GuardPass, PortRange } from '../../../policy/guard/guard.ts';
 import type { GuardedLink } from '../../../snapshot/guards/changes.ts';

@@ -4,29 +4,23 @@
  *
  * A reach leaves out the traffic of a pod with itself and with its own node, which every network plugin allows. Pure.
  */
-import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../api/network-policy.ts';
-import type { IPFamily } from '../policy/semantics/cidr.ts';
-import {
-  type AddressBlock,
-  ANY_ADDRESS,
-  blockOf,
-  covers,
-  coversBoth,
-  overlaps,
-} from './model/address-blocks.ts';
-import { byKey, compareText } from '../util/order.ts';
-import { type ClusterView, networkPodOf, type Pod } from './cluster.ts';
-import type { EvaluatorOptions } from './evaluator.ts';
-import { groupKey, type GroupName } from './group.ts';
-import type { Effect } from './layers/decision.ts';
-import { isUncertain, type LayeredView, type LayerObject, type StandInRole } from './layers/layered-view.ts';
-import { BoundsOfEnd, type OtherEnd, type PortBounds, type RuleMatch } from './layers/port-bounds.ts';
-import { ClassRows } from './model/class-rows.ts';
-import { InternedBounds, type KnownBounds } from './model/interned-bounds.ts';
-import { classify, type PodClass } from './model/pod-classes.ts';
-import { PolicyIndex } from './model/policy-index.ts';
-import { formatRulePorts, type PortMask, type PortRange, PortSpace } from './model/ports.ts';
-import { type CompiledPeer, compilePolicy, type CompiledPolicy, type Rule } from './model/rules.ts';
+import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../api/network-policy.ts';
+import type { IPFamily } from '../../policy/semantics/cidr.ts';
+import { type AddressBlock, ANY_ADDRESS, blockOf, covers } from '../model/address-blocks.ts';
+import { byKey, compareText } from '../../util/order.ts';
+import { type ClusterView, networkPodOf, type Pod } from '../cluster.ts';
+import type { EvaluatorOptions } from '../evaluator.ts';
+import { groupKey, type GroupName } from '../group.ts';
+import { isUncertain, type LayeredView, type LayerObject, type StandInRole } from '../layers/layered-view.ts';
+import type { PortBounds } from '../layers/port-bounds.ts';
+import { Ends } from './ends.ts';
+import { add, addDeciders, addTo, type Union } from './union.ts';
+import { ClassRows } from '../model/class-rows.ts';
+import { InternedBounds, type KnownBounds } from '../model/interned-bounds.ts';
+import { classify, type PodClass } from '../model/pod-classes.ts';
+import { PolicyIndex } from '../model/policy-index.ts';
+import { formatRulePorts, type PortRange, PortSpace } from '../model/ports.ts';
+import { type CompiledPeer, compilePolicy, type CompiledPolicy, type Rule } from '../model/rules.ts';
 
 export interface Group extends GroupName {
   /** Number of pods; 0 for addresses. */
@@ -107,11 +101,6 @@ class ReachBuilder {
   /** NetworkPolicies. */
   readonly #policies: readonly CompiledPolicy[];
   readonly #roles: LayeredView['roles'];
-  /** By the policies of a class. */
-  readonly #bounds = {
-    Ingress: new Map<readonly CompiledPolicy[], BoundsOfEnd>(),
-    Egress: new Map<readonly CompiledPolicy[], BoundsOfEnd>(),
-  };
   readonly #numbers: ReadonlyMap<CompiledPolicy, number>;
   /** Equal peers have equal keys. */
   readonly #peerKeys: ReadonlyMap<CompiledPeer, string>;
@@ -121,6 +110,7 @@ class ReachBuilder {
   readonly #known = new InternedBounds();
   readonly #rows = new Map<IPFamily, RowsOfFamily>();
   readonly #ports: PortSpace;
+  readonly #ends: Ends;
   readonly #maxLinks: number;
   readonly #namesLayers: boolean;
   /** Equal lists of objects, once. */
@@ -144,6 +134,7 @@ class ReachBuilder {
     this.#ports = new PortSpace(rules, view.pods);
     this.#blocks = blocksOf([...rules, ...(options.addressesOf ?? []).flatMap(allRules)]);
     this.#peerKeys = keysOf(rules);
+    this.#ends = new Ends({ ports: this.#ports, roles: this.#roles, peerKeys: this.#peerKeys });
     const names = new Map(view.pods.map((pod) => [groupKey(options.groupOf(pod)), options.groupOf(pod)]));
     const sorted = [...names].toSorted(byKey);
     this.#names = sorted.map(([, name]) => name);
@@ -272,10 +263,10 @@ class ReachBuilder {
           family,
           peerKeys: this.#peerKeys,
           decide: (own, other) => {
-            const end = this.#endFor(own, direction, other, family);
+            const end = this.#ends.ofClass(own, direction, other, family);
             const policies = own.selecting[direction];
-            const open = this.#known.of(this.#allowed(policies, direction, end));
-            return { open, ...(this.#namesLayers && { deciders: this.#decidersOf(own, direction, end) }) };
+            const open = this.#known.of(this.#ends.allowed(policies, direction, end));
+            return { open, ...(this.#namesLayers && { deciders: this.#ends.deciders(own, direction, end) }) };
           },
         });
       this.#rows.set(family, (rows = { Egress: rowsOf('Egress'), Ingress: rowsOf('Ingress') }));
@@ -291,31 +282,6 @@ class ReachBuilder {
       addDeciders(union, Egress.at(a, b)?.deciders);
       addDeciders(union, Ingress.at(b, a)?.deciders);
     }
-  }
-
-  /** The other end as the rules of a class see it. */
-  #endFor(own: PodClass, direction: PolicyType, other: PodClass, family: IPFamily): OtherEnd {
-    const destination = networkPodOf({ kind: 'pod', pod: direction === 'Ingress' ? own.pod : other.pod });
-    const selects = (peer: CompiledPeer) =>
-      other.peers.get(this.#peerKeys.get(peer) ?? '')?.includes(family) === true;
-    const matchOf = ({ peers }: Rule) => (peers === 'any' || peers.some(selects) ? 'yes' : 'no');
-    return this.#otherEnd(matchOf, destination && (destination.ports ?? []));
-  }
-
-  #otherEnd(matchOf: OtherEnd['matchOf'], containerPorts: Pod['ports']): OtherEnd {
-    const portsOf = (rule: Rule) => this.#ports.maskOf(rule, containerPorts);
-    return { matchOf, portsOf, every: this.#ports.every };
-  }
-
-  /** The rules of layers that decide about the other end; undefined if there are none. */
-  #decidersOf(
-    { selecting }: PodClass,
-    direction: PolicyType,
-    other: OtherEnd,
-  ): readonly StandInRole[] | undefined {
-    const policies = selecting[direction];
-    if (!policies.some(({ policy }) => this.#roles.has(policy))) return undefined;
-    return this.#boundsOf(policies, direction).deciders(other);
   }
 
   /** The objects of the roles, sorted. */
@@ -354,11 +320,11 @@ class ReachBuilder {
       DIRECTIONS.flatMap((direction) => {
         const union = new Map<number, Union>();
         for (const own of this.#classes) {
-          const end = this.#blockEnd(own, direction, block);
-          const bounds = this.#allowed(own.selecting[direction], direction, end);
+          const end = this.#ends.ofBlock(own, direction, block);
+          const bounds = this.#ends.allowed(own.selecting[direction], direction, end);
           const each = add(union, own.group, bounds);
           if (this.#namesLayers && bounds.most !== 0n)
-            addDeciders(each, this.#decidersOf(own, direction, end));
+            addDeciders(each, this.#ends.deciders(own, direction, end));
         }
         return [...union].flatMap(([group, each]) => {
           const [from, to] = direction === 'Ingress' ? [width + index, group] : [group, width + index];
@@ -366,32 +332,6 @@ class ReachBuilder {
         });
       }),
     );
-  }
-
-  /** Every address of the block as the rules of a class see it. */
-  #blockEnd({ pod }: PodClass, direction: PolicyType, block: AddressBlock): OtherEnd {
-    const named = direction === 'Ingress' ? (pod.ports ?? []) : undefined;
-    return this.#otherEnd((rule, effect) => matchOfBlock(rule, effect, block), named);
-  }
-
-  #boundsOf(policies: readonly CompiledPolicy[], direction: PolicyType): BoundsOfEnd {
-    const known = this.#bounds[direction];
-    let bounds = known.get(policies);
-    if (bounds === undefined)
-      known.set(policies, (bounds = new BoundsOfEnd(policies, direction, this.#roles)));
-    return bounds;
-  }
-
-  /** The ports that the policies of one end allow with another. */
-  #allowed(policies: readonly CompiledPolicy[], direction: PolicyType, other: OtherEnd): PortBounds {
-    const { matchOf, portsOf, every } = other;
-    if (this.#roles.size > 0 && policies.some(({ policy }) => this.#roles.has(policy)))
-      return this.#boundsOf(policies, direction).with(other);
-    if (policies.length === 0) return { least: every, most: every };
-    let open: PortMask = 0n;
-    for (const policy of policies)
-      for (const rule of policy[direction] ?? []) if (matchOf(rule, 'allow') === 'yes') open |= portsOf(rule);
-    return { least: open, most: open };
   }
 
   #describe(compiled: CompiledPolicy): ReachPolicy {
@@ -432,39 +372,6 @@ type RowsOfFamily = Readonly<Record<PolicyType, ClassRows<EndDecision>>>;
 
 const NO_PORTS: PortBounds = { least: 0n, most: 0n };
 
-interface Union {
-  least: PortMask;
-  most: PortMask;
-  /** The ports of the first pair of classes, with which those of the others are compared. */
-  readonly first: PortBounds;
-  partial: boolean;
-  /** The rules of layers that decide about some of the ports; absent if there are none. */
-  deciders?: Set<StandInRole>;
-}
-
-function add(union: Map<number, Union>, key: number, open: PortBounds): Union {
-  const known = union.get(key);
-  if (known === undefined) {
-    const made: Union = { ...open, first: open, partial: false };
-    union.set(key, made);
-    return made;
-  }
-  addTo(known, open);
-  return known;
-}
-
-function addTo(union: Union, open: PortBounds): void {
-  union.least |= open.least;
-  union.most |= open.most;
-  union.partial ||= open.least !== union.first.least || open.most !== union.first.most;
-}
-
-function addDeciders(union: Union, deciders: readonly StandInRole[] = []): void {
-  if (deciders.length === 0) return;
-  union.deciders ??= new Set();
-  for (const role of deciders) union.deciders.add(role);
-}
-
 function groupsBySelection(classes: readonly PodClass[]): ReadonlyMap<string, ReadonlySet<number>> {
   const found = new Map<string, Set<number>>();
   for (const { group, peers } of classes)
@@ -474,15 +381,6 @@ function groupsBySelection(classes: readonly PodClass[]): ReadonlyMap<string, Re
       else known.add(group);
     }
   return found;
-}
-
-/** Any address stands for those that no rule names. */
-function matchOfBlock({ peers }: Rule, effect: Effect, block: AddressBlock): RuleMatch {
-  if (peers === 'any') return 'yes';
-  if (peers.some((peer) => covers(peer, block))) return 'yes';
-  if (effect === 'allow') return coversBoth(peers, block) ? 'yes' : 'no';
-  if (!peers.some((peer) => overlaps(peer, block))) return 'no';
-  return effect === 'deny' ? 'yes' : 'maybe';
 }
 
 function keysOf(rules: readonly Rule[]): Map<CompiledPeer, string> {
