@@ -1,8 +1,10 @@
 /**
- * Edits of the operator's policies that a leader could not know as it sent a write: their events had not come. A plan that
- * was made before such an edit leads to what is wanted, but for the edited policy.
+ * Edits of the operator's policies, and of the labels of their namespaces, that a leader could not know as it sent a write: their
+ * events had not come. A plan that was made before the edit of a policy leads to what is wanted, but for that policy.
  */
+import type { StringMap } from '../../../src/api/meta.ts';
 import type { PolicyItem } from '../../../src/cluster-state/items.ts';
+import { canonicalJSON } from '../../../src/util/canonical-json.ts';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 
 type Policies = readonly NetworkPolicy[];
@@ -20,6 +22,8 @@ export class MissedEdits {
   readonly #edits = new Map<string, Map<string, Edit>>();
   /** The revisions of the policies that a replica knew as it sent its latest write, by replica and namespace. */
   readonly #known = new Map<string, ReadonlyMap<string, number>>();
+  /** The labels of the namespace that a replica knew as it sent its latest write, as JSON, by replica and namespace. */
+  readonly #labels = new Map<string, string>();
   /** By namespace and name. */
   readonly #missed = new Map<string, Map<string, Edit>>();
 
@@ -34,9 +38,21 @@ export class MissedEdits {
   }
 
   /** A replica sends a write, and knows these policies of the namespace. */
-  sent(replica: string, namespace: string, cached: Iterable<PolicyItem>): void {
-    const known = new Map([...cached].map(({ name, resourceVersion }) => [name, Number(resourceVersion)]));
-    this.#known.set(`${replica} ${namespace}`, known);
+  sent(
+    replica: string,
+    namespace: string,
+    cached: { readonly policies: Iterable<PolicyItem>; readonly labels: StringMap | undefined },
+  ): void {
+    const known = [...cached.policies].map(
+      ({ name, resourceVersion }) => [name, Number(resourceVersion)] as const,
+    );
+    this.#known.set(`${replica} ${namespace}`, new Map(known));
+    this.#labels.set(`${replica} ${namespace}`, textOf(cached.labels));
+  }
+
+  /** True if a replica knew the labels of the namespace as it sent its latest write there. */
+  knewLabels(replica: string, namespace: string, labels: StringMap | undefined): boolean {
+    return this.#labels.get(`${replica} ${namespace}`) === textOf(labels);
   }
 
   /** A write of a replica was carried out. @returns true if it has missed further edits */
@@ -70,6 +86,10 @@ export class MissedEdits {
     });
     return [edited];
   }
+}
+
+function textOf(labels: StringMap = {}): string {
+  return canonicalJSON(labels);
 }
 
 function mapAt<K, L, V>(maps: Map<K, Map<L, V>>, key: K): Map<L, V> {

@@ -171,6 +171,11 @@ export class Recorder {
     return this.#missed.key(namespace);
   }
 
+  /** True if the leader knew the present labels of a namespace as it sent its latest write of a NetworkPolicy there. */
+  knewLabels(leader: string, namespace: string): boolean {
+    return this.#missed.knewLabels(leader, namespace, this.observed.labels.get(namespace));
+  }
+
   /** Every state of the policies of a namespace in this round, the first one included. */
   seenPolicies(namespace: string): readonly Policies[] {
     return [this.policiesAtStart.get(namespace) ?? NOTHING, ...(this.#seenPolicies.get(namespace) ?? [])];
@@ -224,7 +229,10 @@ export class Recorder {
     this.observeClock(readings[0] ?? 0);
     if (kind !== NETWORK_POLICY || namespace === undefined) return;
     this.#judgeException(request, namespace, { replica, readings });
-    this.#missed.sent(replica, namespace, clusterState.policies.byNamespace(namespace));
+    this.#missed.sent(replica, namespace, {
+      policies: clusterState.policies.byNamespace(namespace),
+      labels: clusterState.namespaces.get(namespace)?.labels,
+    });
     const known = new Map<string, number>();
     for (const name of PROFILES) {
       const { uid, generation = 0 } = clusterState.profile(name)?.metadata ?? {};

@@ -130,7 +130,10 @@ export class TotalJudge {
     const touched = namespace === undefined ? NAMESPACES : [namespace];
     for (const each of touched) {
       if (!NAMESPACES.includes(each)) continue;
-      if (isPolicy) this.states.note(each, isOwn);
+      // A leader that does not know yet of the tunnel which carries connections can't keep it open for them.
+      const isKnown =
+        this.#mesh === undefined || kind !== NETWORK_POLICY || this.#recorder.knewLabels(author, each);
+      if (isPolicy) this.states.note(each, isOwn && isKnown);
       if (kind === NETWORK_POLICY && !isOwn && this.#recorder.observed.operatorPolicies.has(uid))
         this.states.noteUncovered(each);
       const fault = this.#fault(each);

@@ -35,6 +35,8 @@ export interface PolicyRecorder {
   ): (readonly NetworkPolicy[])[];
   /** Changes with the edits of the operator's policies that a leader could not know as it wrote. */
   missedEdits(namespace: string): string;
+  /** True if the leader knew the present labels of a namespace as it sent its latest write of a NetworkPolicy there. */
+  knewLabels(leader: string, namespace: string): boolean;
 }
 
 export interface TotalReferencesOptions {
