@@ -1,5 +1,5 @@
 /**
- * Runs the tests. `--unit` leaves out those that need a control plane; all other arguments are mocha's: a path, --grep.
+ * Runs the tests. `--unit` leaves out those that are slow or need a control plane; other arguments are mocha's: a path, --grep.
  * Without a path, files run side by side: most tests wait for a control plane more than they compute.
  */
 import { availableParallelism, tmpdir } from 'node:os';
@@ -24,7 +24,7 @@ if (args.includes('--help') || args.includes('-h')) {
       'Runs all tests, against a real control plane.',
       'Usage: npm test -- [--unit | --integration] [--durations] [FILE ...] [FLAG ...]',
       [
-        '  --unit        only tests that need no control plane',
+        '  --unit        only tests that are quick and need no control plane',
         '  --integration only tests of test/integration',
         '  --durations   prints the processor time and wall time of each file at the end',
         '  --grep TEXT   only tests whose title matches; this and other flags are those of mocha',

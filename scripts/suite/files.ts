@@ -4,13 +4,16 @@
  */
 import { globSync } from 'node:fs';
 
-/** `unit`: the files that need no control plane; `integration`: those of test/integration. */
+/** `unit`: the files that are quick and need no control plane; `integration`: those of test/integration. */
 export type Selection = 'all' | 'unit' | 'integration';
 
 /** Tests that need a control plane, or tools that have to be built. */
 export const NEED_CONTROL_PLANE = ['integration', 'faults', 'oracle', 'browser'].map(
   (folder) => `test/${folder}/**`,
 );
+
+/** Tests that need no control plane, and take half of the time of those that do not: unit tests are run at every turn. */
+const SLOW = ['test/simulation/**/*.test.ts', 'test/scripts/scripts.test.ts'];
 
 /** Files that take more than some ten seconds, longest first. */
 const LONGEST = [
@@ -68,6 +71,7 @@ export function testFiles(root: string, selection: Selection): string[] {
   const absent = LONGEST.filter((file) => !found.has(file));
   if (absent.length > 0)
     throw new Error(`scripts/suite/files.ts names files that do not exist: ${absent.join(', ')}`);
+  const slow = new Set(globSync(SLOW, { cwd: root }));
   const needing = new Set(
     globSync(
       NEED_CONTROL_PLANE.map((glob) => `${glob}/*.test.ts`),
@@ -76,7 +80,7 @@ export function testFiles(root: string, selection: Selection): string[] {
   );
   const isSelected: Readonly<Record<Selection, (file: string) => boolean>> = {
     all: () => true,
-    unit: (file) => !needing.has(file),
+    unit: (file) => !needing.has(file) && !slow.has(file),
     integration: (file) => file.startsWith('test/integration/'),
   };
   const of = (isNeeding: boolean) => [...found].filter((file) => needing.has(file) === isNeeding);
