@@ -119,11 +119,16 @@ export class ClusterState {
     const content = SharedPolicy.contentOf(policy);
     if (content !== undefined)
       return this.ownerOf({ uid, profile: content.profile, ownerUids: content.ownerUids });
-    return this.ownerOf({
+    const owner = this.ownerOf({
       uid,
       profile: labels[LABEL_MANAGED_BY] === MANAGER ? labels[LABEL_PROFILE] : undefined,
       ownerUids: ownerReferences.filter(isOwnReference).map((reference) => reference.uid),
     });
+    if (owner !== undefined) return owner;
+    // A live read may show that somebody has removed the marks before the watch does.
+    const { namespace = '', name } = policy.metadata;
+    const cached = this.policies.get(`${namespace}/${name}`);
+    return cached !== undefined && cached.uid === uid ? this.ownerOf(cached) : undefined;
   }
 
   /**

@@ -146,6 +146,14 @@ describe('owner of a policy', () => {
     });
   }
 
+  it('is known for a policy that a live read shows without its marks before the watch does', () => {
+    clusterState.policies.upsert(policyItem({ profile: 'p' }));
+    const read = (uid: string) =>
+      clusterState.ownerOfPolicy({ metadata: { name: 'x', namespace: 'shop', uid, resourceVersion: '2' } });
+    assert.equal(read('x'), 'p');
+    assert.equal(read('y'), undefined);
+  });
+
   it('is not remembered for another policy of the same name', () => {
     clusterState.policies.upsert(policyItem({ profile: 'p' }));
     clusterState.policies.upsert(policyItem({ uid: 'y', resourceVersion: '2' }));
