@@ -4,7 +4,7 @@ import type { SegmentationProfile } from '../api/profile.ts';
 import type { NamespaceItem } from '../cluster-state/items.ts';
 import { asksForTunnels, type MeshFacts, NO_MESH } from '../policy/mesh.ts';
 import { keptTunnels, type MeshTunnels, NO_TUNNELS, type TunnelIntents } from '../policy/tunnels.ts';
-import { type ExtensionWrites, NOTHING_TO_WRITE } from './engine-support.ts';
+import type { ExtensionWriteContext } from './engine-support.ts';
 
 export interface MeshSupport {
   /** Undefined as long as nothing is known. */
@@ -27,8 +27,33 @@ export interface MeshSupport {
    *
    * @param desired called only where the configuration names a mesh
    */
-  plan(namespace: NamespaceItem, desired: () => DesiredOverlay): ExtensionWrites;
+  plan(namespace: NamespaceItem, desired: () => DesiredOverlay): OverlayWrites;
 }
+
+/** The writes of the overlay of a namespace. */
+export interface OverlayWrites {
+  readonly isEmpty: boolean;
+  /** Precedes the plan of the NetworkPolicies: what a tunnel has to permit before they open it. @throws ApiError */
+  permit(context: ExtensionWriteContext): Promise<void>;
+  /**
+   * Follows the plan of the NetworkPolicies: an overlay restricts what these allow, and is made from all that they are to allow.
+   * Loosened before, it would let in what somebody has opened by hand and the plan closes (I1).
+   *
+   * @throws ApiError
+   */
+  apply(context: ExtensionWriteContext, how: HowToApply): Promise<void>;
+}
+
+export interface HowToApply {
+  /** True if the opening of ingress is delayed: until then, nothing that passes is restricted. */
+  readonly onlyWidens: boolean;
+}
+
+export const NO_OVERLAY: OverlayWrites = {
+  isEmpty: true,
+  permit: () => Promise.resolve(),
+  apply: () => Promise.resolve(),
+};
 
 export interface MeshListener {
   /** The facts have changed. */
@@ -59,5 +84,5 @@ export const NO_MESH_SUPPORT: MeshSupport = {
     const kept = keptTunnels(asking, observe() ?? [], NO_MESH.message);
     return new Map([...kept].filter(([, { policies }]) => policies.length > 0));
   },
-  plan: () => NOTHING_TO_WRITE,
+  plan: () => NO_OVERLAY,
 };

@@ -41,7 +41,7 @@ const REGRESSIONS: Readonly<Record<number, readonly number[]>> = {
   ],
   10: [
     740_000_000, 750_000_016, 750_000_054, 960_000_117, 960_000_187, 960_000_189, 962_000_000, 962_000_008,
-    964_000_019, 971_000_085, 972_000_050,
+    964_000_019, 971_000_085, 972_000_050, 972_000_155,
   ],
 };
 const REGRESSION_PLANS = Object.entries(REGRESSIONS).flatMap(([generator, seeds]) =>

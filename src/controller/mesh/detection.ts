@@ -13,8 +13,7 @@ import type { MeshTunnels } from '../../policy/tunnels.ts';
 import type { Timer } from '../../util/clock.ts';
 import { shortList } from '../../util/list-text.ts';
 import type { Capability, CapabilityReport } from '../capability.ts';
-import type { ExtensionWrites } from '../engine-support.ts';
-import type { DesiredOverlay, MeshListener, MeshSupport } from '../mesh-support.ts';
+import type { DesiredOverlay, MeshListener, MeshSupport, OverlayWrites } from '../mesh-support.ts';
 import { rulesBesideTunnel } from './closed-tunnel.ts';
 import { MeshOverlay, type MeshOverlayOptions } from './overlay.ts';
 import { readMeshEvidence } from './read-evidence.ts';
@@ -71,7 +70,7 @@ export class MeshDetection implements Capability, MeshSupport {
     await Promise.all([this.#looking, this.#restoring, this.#overlay.stop()]);
   }
 
-  plan(namespace: NamespaceItem, desired: () => DesiredOverlay): ExtensionWrites {
+  plan(namespace: NamespaceItem, desired: () => DesiredOverlay): OverlayWrites {
     return this.#overlay.plan(namespace, desired);
   }
 

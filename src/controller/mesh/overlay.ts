@@ -41,14 +41,14 @@ import { isProfileReference } from '../../policy/semantics/normalize.ts';
 import type { Clock, Random } from '../../util/clock.ts';
 import { type EngineKind, EngineObjects, type OnObjectWrite } from '../engines/objects.ts';
 import { hasOwnObjects } from '../engines/own-objects.ts';
-import { type ExtensionWriteContext, type ExtensionWrites, NOTHING_TO_WRITE } from '../engine-support.ts';
-import type { DesiredOverlay, MeshSupport } from '../mesh-support.ts';
+import type { ExtensionWriteContext } from '../engine-support.ts';
+import { type DesiredOverlay, type MeshSupport, NO_OVERLAY, type OverlayWrites } from '../mesh-support.ts';
 import { AMBIENT_MODE, type Enrolment, SIDECARS } from './enrolment.ts';
 import { Members } from './members.ts';
 import { OverlayReports, unwrittenProfiles } from './report.ts';
 import { ownershipWrites, type OverlayWrite } from './retained.ts';
 import { Tunnels } from './tunnels.ts';
-import { hasTunnelObjects, isStrict, type OwnedObjects, planWithoutMesh } from './without-mesh.ts';
+import { isStrict, type OwnedObjects, planWithoutMesh } from './without-mesh.ts';
 
 export interface MeshOverlayOptions {
   readonly transport: Transport;
@@ -86,9 +86,9 @@ interface Kinds {
 }
 
 interface Planned {
-  /** True if `widen` waits for the NetworkPolicies: it ends what restricts a tunnel, and they may still open its port. */
-  readonly comesLast: boolean;
-  /** True if `narrow` waits until NetworkPolicies have closed the tunnel: without its overlay it leads to every port. */
+  /** True if it restricts the tunnel of ambient mode, which NetworkPolicies open once that is accepted. */
+  readonly hasTunnel: boolean;
+  /** True if all waits until NetworkPolicies have closed the tunnel: without its overlay it leads to every port. */
   readonly closesFirst: boolean;
   readonly widen: readonly OverlayWrite[];
   readonly narrow: readonly OverlayWrite[];
@@ -169,27 +169,28 @@ export class MeshOverlay {
     for (const namespace of this.#namespaces) this.#listener.onIntent(namespace);
   }
 
-  plan(namespace: NamespaceItem, wanted: () => DesiredOverlay): ExtensionWrites {
+  plan(namespace: NamespaceItem, wanted: () => DesiredOverlay): OverlayWrites {
     const desired = wanted();
     const isAsked =
       desired.profiles.length > 0 || [...desired.kept].some((name) => this.isAsked(name, namespace));
     if (isAsked) this.#namespaces.add(namespace.key);
-    else if (this.#kinds === undefined) return NOTHING_TO_WRITE;
+    else if (this.#kinds === undefined) return NO_OVERLAY;
     this.#watch();
     const first = this.#plan(namespace, desired);
     const isEmpty = first === undefined || first.widen.length + first.narrow.length === 0;
-    if (isEmpty && this.#tunnels.isSettled(namespace)) return NOTHING_TO_WRITE;
+    if (isEmpty && this.#tunnels.isSettled(namespace)) return NO_OVERLAY;
     const before = this.#tunnels.fingerprint(namespace);
     return {
       isEmpty: false,
-      widen: async (context) => {
-        if (first?.comesLast === false) await this.#apply(namespace.key, first.widen, context);
+      permit: async (context) => {
+        if (first?.hasTunnel === true) await this.#apply(namespace.key, first.widen, context);
       },
-      narrow: async (context) => {
+      apply: async (context, { onlyWidens }) => {
+        // The NetworkPolicies are others now.
         const last = this.#plan(namespace, desired);
         if (last?.closesFirst === false) {
           await this.#apply(namespace.key, last.widen, context);
-          await this.#apply(namespace.key, last.narrow, context);
+          if (!onlyWidens) await this.#apply(namespace.key, last.narrow, context);
         }
         // The tunnel is closed where it had to be: more may open now.
         if (this.#tunnels.fingerprint(namespace) !== before) this.#listener.onIntent(namespace.key);
@@ -263,10 +264,10 @@ export class MeshOverlay {
   /** Undefined if nothing may be written: what is there stays. */
   #plan(namespace: NamespaceItem, desired: DesiredOverlay): Planned | undefined {
     const planned = this.#planObjects(namespace, desired);
-    const { comesLast = false, closesFirst = false, widen = [], narrow = [] } = planned ?? {};
+    const { hasTunnel = false, closesFirst = false, widen = [], narrow = [] } = planned ?? {};
     const context = { planned: [...widen, ...narrow], clusterState: this.#options.clusterState };
     const owning = this.#all.flatMap((objects) => ownershipWrites(objects, namespace.key, context));
-    return owning.length === 0 ? planned : { comesLast, closesFirst, widen, narrow: [...narrow, ...owning] };
+    return owning.length === 0 ? planned : { hasTunnel, closesFirst, widen, narrow: [...narrow, ...owning] };
   }
 
   #planObjects(namespace: NamespaceItem, desired: DesiredOverlay): Planned | undefined {
@@ -316,7 +317,7 @@ export class MeshOverlay {
       tls: tls.state,
     });
     return {
-      comesLast: !hasTunnel && hasTunnelObjects(owned),
+      hasTunnel,
       closesFirst: !hasTunnel && this.#tunnels.isOpen(namespace.key),
       widen: stepsOf(authorization, access.widen),
       narrow: [...stepsOf(authorization, access.narrow), ...stepsOf(authentication, tls.steps)],
@@ -329,7 +330,7 @@ export class MeshOverlay {
     const plans = planWithoutMesh(access, tls, desired, isDenyOfAny);
     if (plans === undefined) return undefined;
     return {
-      comesLast: !plans.stays && hasTunnelObjects(access),
+      hasTunnel: false,
       closesFirst: !plans.stays && this.#tunnels.isOpen(namespace),
       widen: stepsOf(authorization, plans.access.widen),
       narrow: [...stepsOf(authorization, plans.access.narrow), ...stepsOf(authentication, plans.tls.steps)],

@@ -12,7 +12,7 @@ import type { PolicyWrite } from '../observer.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { EngineSupport, ExtensionWrites } from '../engine-support.ts';
 import type { GuardSupport } from '../guard-support.ts';
-import type { MeshSupport } from '../mesh-support.ts';
+import type { MeshSupport, OverlayWrites } from '../mesh-support.ts';
 import type { Send } from '../queue/request-lanes.ts';
 import { apply } from './apply.ts';
 import { isSafeFromCache, type Observed } from './cached-policies.ts';
@@ -90,6 +90,14 @@ export class EngineUnknownError extends Error {
  */
 const MOST_PLANS_GIVEN_UP = 3;
 
+/** What is written beside the plan of the NetworkPolicies. */
+interface WritesBeside {
+  readonly extensions: ExtensionWrites;
+  readonly overlay: OverlayWrites;
+  /** The directions whose opening is delayed. */
+  readonly delayed: readonly PolicyType[];
+}
+
 interface Planned {
   readonly plan: Plan;
   /** The policies that the plan was made from. */
@@ -130,14 +138,14 @@ export class Enforcement {
     const isEngineKnown = this.#parts.engine.isKnown;
     const extensions = this.#planExtensions(decision, delayed);
     const planned = await this.#plan(decision, { observed, desired }, extensions);
-    const overlay = this.#planOverlay(decision, planned.observed, delayed);
+    const overlay = this.#planOverlay(decision, planned.observed);
     const isQuiet = planned.plan.steps.length === 0 && extensions.isEmpty && overlay.isEmpty;
     if (!isQuiet) await this.#parts.guard.widened(signal);
     const opens = planned.plan.opens.length > 0 || !overlay.isEmpty;
     if (opens && !isEngineKnown) throw new EngineUnknownError();
     if (!isQuiet && !(await this.#confirm(opens, confirmed))) return { kind: 'outdated' };
     if (this.#haveProfilesChanged(planned.observed)) return { kind: 'outdated' };
-    const written = await this.#write(decision, planned, { extensions, overlay });
+    const written = await this.#write(decision, planned, { extensions, overlay, delayed });
     if (written === 'ended') return { kind: 'outdated' };
     record.isCacheBehind = false;
     record.plansGivenUp = 0;
@@ -283,17 +291,10 @@ export class Enforcement {
     return engine.plan(this.#gathered.namespace.key, { ...desired, staying: delayed });
   }
 
-  /** Where the opening of ingress is delayed, so is what narrows the overlay. */
-  #planOverlay(
-    { intents, postponed: waiting }: Decision,
-    observed: readonly NetworkPolicy[],
-    delayed: readonly PolicyType[],
-  ): ExtensionWrites {
-    const { mesh } = this.#parts;
-    const writes = mesh.plan(this.#gathered.namespace, () =>
+  #planOverlay({ intents, postponed: waiting }: Decision, observed: readonly NetworkPolicy[]): OverlayWrites {
+    return this.#parts.mesh.plan(this.#gathered.namespace, () =>
       desiredOverlay(intents, waiting, this.#contextOf(observed)),
     );
-    return delayed.includes('Ingress') ? { ...writes, narrow: () => Promise.resolve() } : writes;
   }
 
   /**
@@ -326,7 +327,7 @@ export class Enforcement {
   async #write(
     { intents }: Decision,
     planned: Planned,
-    { extensions, overlay }: { readonly extensions: ExtensionWrites; readonly overlay: ExtensionWrites },
+    { extensions, overlay, delayed }: WritesBeside,
   ): Promise<number | 'ended'> {
     const { clock } = this.#parts;
     const until = Math.min(...intents.flatMap(({ added }) => added?.until ?? []));
@@ -342,10 +343,9 @@ export class Enforcement {
         }),
     };
     try {
-      // An overlay restricts what the policies allow: it allows all flows of both states while they change.
-      await overlay.widen(attempt);
+      await overlay.permit(attempt);
       await this.#apply(planned, extensions, attempt);
-      await overlay.narrow(attempt);
+      await overlay.apply(attempt, { onlyWidens: delayed.includes('Ingress') });
       return written;
     } catch (error) {
       if (!(error instanceof PlanEndedError)) throw error;

@@ -2,13 +2,13 @@
  * The writes that lead from the observed AuthorizationPolicies of a namespace to those for its desired NetworkPolicies. Pure.
  *
  * A connection passes if the NetworkPolicies allow it, and the overlay does. The overlay of a namespace is made from all of its
- * desired NetworkPolicies for ingress, whichever profile they are of, so it allows what they allow. `widen` comes before the
- * plan of the NetworkPolicies, and `narrow` after it. At every prefix of the three together,
- *   I1 never wider: the NetworkPolicies hold, and the overlay allows what it allowed before or is to allow;
+ * desired NetworkPolicies for ingress, whichever profile they are of, so it allows what they allow. It changes after them:
+ * `widen` and then `narrow`, which waits as long as NetworkPolicies stay that are to go. (For a tunnel, `widen` comes before
+ * them: they open it once that is accepted.) At every prefix of the three together,
+ *   I1 never wider: first the overlay before holds, also against what somebody has opened by hand; then the NetworkPolicies;
  *   I2 never cut:   the overlay allows all that it allowed before and goes on to allow.
- * An overlay may be coarser than its NetworkPolicies, so it needs them to be in place: it begins within `narrow`, and ends
- * within `widen` unless they stay. Killed in the middle, it never stands alone. The first policy that selects a pod isolates it: transition
- * policies (`transition.ts`) stand meanwhile.
+ * An overlay may be coarser than its NetworkPolicies, so it begins once they are in place, within `narrow`. The first policy that
+ * selects a pod isolates it: transition policies (`transition.ts`) stand meanwhile.
  */
 import type { KubeObject, ObjectMeta } from '../../api/meta.ts';
 import {
@@ -64,7 +64,7 @@ export interface DesiredAuthorization {
   readonly excepting?: ReadonlySet<string>;
 }
 
-/** `narrow` follows a new plan, made once `widen` and the plan of the NetworkPolicies are carried out. */
+/** `narrow` follows `widen`. */
 export interface OverlayPlan {
   readonly widen: readonly ObjectStep[];
   readonly narrow: readonly ObjectStep[];

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import type { KubeObject } from '../../../src/api/meta.ts';
 import { API_VERSION, KIND, LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../../../src/api/names.ts';
 import { projectProfile } from '../../../src/cluster-state/items.ts';
+import type { ExtensionWriteContext } from '../../../src/controller/engine-support.ts';
 import { MeshOverlay } from '../../../src/controller/mesh/overlay.ts';
 import { withDigests } from '../../../src/engines/digests.ts';
 import { detectIstio } from '../../../src/engines/istio/detect.ts';
@@ -49,7 +50,7 @@ describe('overlay of a profile that is deleted under Retain', () => {
       const { signal } = new AbortController();
       const context = { send: (write: () => Promise<void>) => write(), signal };
       const writes = overlay.plan(shop, () => desired);
-      await world.during(writes.narrow(context as unknown as Parameters<typeof writes.narrow>[0]));
+      await world.during(writes.apply(context as unknown as ExtensionWriteContext, { onlyWidens: false }));
     };
     overlay.plan(shop, () => ({ ...desired, profiles: [deleted] }));
     await world.scheduler.advance(MINUTE);
@@ -86,7 +87,7 @@ describe('overlay of a profile whose objects stay as they are', () => {
     for (let round = 0; round < 2; round++) {
       const planned = overlay.plan(world.shop, () => desired);
       const context = { send: (write: () => Promise<void>) => write(), signal: new AbortController().signal };
-      await world.during(planned.narrow(context as unknown as Parameters<typeof planned.narrow>[0]));
+      await world.during(planned.apply(context as unknown as ExtensionWriteContext, { onlyWidens: false }));
     }
     const stored = world.get(path) as KubeObject & { spec: unknown };
     assert.deepEqual([stored.metadata.labels, stored.spec, writes], [labels, SPEC, ['update']]);

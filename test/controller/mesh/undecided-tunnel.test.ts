@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { API_VERSION, KIND, LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../../../src/api/names.ts';
 import { projectNamespace, projectProfile } from '../../../src/cluster-state/items.ts';
+import type { ExtensionWriteContext } from '../../../src/controller/engine-support.ts';
 import { MeshOverlay } from '../../../src/controller/mesh/overlay.ts';
 import { withDigests } from '../../../src/engines/digests.ts';
 import { DENY_TUNNEL } from '../../../src/engines/istio/ambient/objects.ts';
@@ -52,7 +53,7 @@ describe('overlay of a tunnel', () => {
     };
     const writes = overlay.plan(shop, () => desired);
     const context = { send: (write: () => Promise<void>) => write(), signal: new AbortController().signal };
-    await world.during(writes.narrow(context as unknown as Parameters<typeof writes.narrow>[0]));
+    await world.during(writes.apply(context as unknown as ExtensionWriteContext, { onlyWidens: false }));
 
     const { spec } = world.get(`${AUTHORIZATION}/${NAME}.default-deny`) as { readonly spec?: unknown };
     assert.deepEqual(spec, DENY_TUNNEL);

@@ -3,8 +3,8 @@ import type { KubeObject } from '../../../src/api/meta.ts';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import type { ProfileSpec, SegmentationProfile } from '../../../src/api/profile.ts';
 import { LiveConfirmation } from '../../../src/controller/namespace/live-confirmation.ts';
-import { NO_SUPPORT, NOTHING_TO_WRITE } from '../../../src/controller/engine-support.ts';
-import { NO_MESH_SUPPORT } from '../../../src/controller/mesh-support.ts';
+import { NO_SUPPORT } from '../../../src/controller/engine-support.ts';
+import { NO_MESH_SUPPORT, NO_OVERLAY } from '../../../src/controller/mesh-support.ts';
 import { NO_GUARDS } from '../../../src/controller/guard-support.ts';
 import { NamespaceController } from '../../../src/controller/namespace/controller.ts';
 import {
@@ -123,7 +123,13 @@ describe('namespace controller with several profiles', () => {
       engine: NO_SUPPORT,
       mesh: {
         ...NO_MESH_SUPPORT,
-        plan: () => ({ ...NOTHING_TO_WRITE, isEmpty: !isWaiting, narrow: async () => narrow() }),
+        plan: () => ({
+          ...NO_OVERLAY,
+          isEmpty: !isWaiting,
+          apply: async (_, { onlyWidens }) => {
+            if (!onlyWidens) narrow();
+          },
+        }),
       },
       confirmation: new LiveConfirmation({ ...resources, clusterState, records }),
       pods: new PodProbe(new Resource(transport, PODS), clock),

@@ -2,7 +2,7 @@
 import type { Acceptance, EngineScene } from '../engines/actions.ts';
 import type { Action } from '../schedule/actions.ts';
 import { handmadePlan as plan, writeProfile as write } from '../schedule/handmade.ts';
-import type { Mutant } from './mutant.ts';
+import type { Edit, Mutant } from './mutant.ts';
 
 const CUT = /^I2, cut/;
 const WIDER = /^I1, wider/;
@@ -144,6 +144,14 @@ const GUARDS: readonly Mutant[] = [
 ];
 
 const AMBIENT: EngineScene = { setting: 'None', hasMesh: true, hasAmbient: true };
+const ENFORCE = 'src/controller/namespace/enforce.ts';
+/** The overlay changes before the NetworkPolicies that it is to restrict. */
+const OVERLAY_FIRST: Edit = {
+  file: ENFORCE,
+  find: 'this.#apply(planned, extensions, attempt)',
+  replace:
+    'overlay.apply(attempt, { onlyWidens: false }).then(() => this.#apply(planned, extensions, attempt))',
+};
 const CHOICE = 'src/engines/istio/ambient/choose.ts';
 const SAFE = 'connections(entrances, permits).every((each) => isWithin(each, allowed, labelsOf))';
 const baseline = { dns: 'Deny', sameNamespace: 'Deny', admissionWebhooks: 'Deny', mesh: 'Allow' };
@@ -183,14 +191,10 @@ const TUNNELS: readonly Mutant[] = [
   {
     name: 'the overlay of a tunnel goes before the tunnel is closed',
     edits: [
+      OVERLAY_FIRST,
       {
         file: 'src/controller/mesh/overlay.ts',
-        find: '!hasTunnel && hasTunnelObjects(owned)',
-        replace: 'false',
-      },
-      {
-        file: 'src/engines/istio/overlay.ts',
-        find: "desired.policies.some((each) => isolatesAll(each.spec, 'Ingress'))",
+        find: '!hasTunnel && this.#tunnels.isOpen(namespace.key)',
         replace: 'false',
       },
     ],
@@ -211,13 +215,7 @@ const TUNNELS: readonly Mutant[] = [
   },
   {
     name: 'permits are written while older entrances let in more than they mean',
-    edits: [
-      {
-        file: CHOICE,
-        find: SAFE,
-        replace: 'true',
-      },
-    ],
+    edits: [OVERLAY_FIRST, { file: CHOICE, find: SAFE, replace: 'true' }],
     reported: WIDER,
     plan: plan(AMBIENT, [identified(from('c', 8080))], redirected, [
       istiod('slow'),
@@ -302,13 +300,7 @@ const OVERLAYS: readonly Mutant[] = [
   },
   {
     name: 'strict mutual TLS is removed before the rules whose peers it refuses',
-    edits: [
-      {
-        file: 'src/controller/mesh/overlay.ts',
-        find: 'stepsOf(authorization, access.widen)',
-        replace: '[...stepsOf(authentication, tls.steps), ...stepsOf(authorization, access.widen)]',
-      },
-    ],
+    edits: [OVERLAY_FIRST],
     reported: WIDER,
     plan: plan(
       MESH,
@@ -350,7 +342,6 @@ const ROOT: Mutant = {
 
 const CILIUM: EngineScene = { engine: 'Cilium', setting: 'Cilium' };
 const CALICO: EngineScene = { engine: 'Calico', setting: 'Calico' };
-const ENFORCE = 'src/controller/namespace/enforce.ts';
 const toName = { name: 'name', to: [{ fqdn: { names: ['api.payments.example'] } }] };
 const fromAccount = { name: 'account', from: [{ serviceAccount: { namespace: 'b', name: 'one' } }] };
 const leaving = (...egress: readonly object[]) => write({ isolation: ['Egress'], egress });
