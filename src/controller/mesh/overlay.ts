@@ -442,7 +442,9 @@ export class MeshOverlay {
       }
     }
     this.planAgain();
-    this.reports.changed();
+    // Also of profiles that no namespace enforces yet: whether the kinds can be written is part of their status.
+    for (const { key, profile } of this.#options.clusterState.profiles.values())
+      if (asksForOverlay(profile.spec.mesh)) this.#listener.onReport(key);
   }
 }
 

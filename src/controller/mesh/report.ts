@@ -74,11 +74,6 @@ export class OverlayReports {
     for (const [name, namespaces] of this.#profiles) if (namespaces.delete(namespace)) this.#onReport(name);
   }
 
-  /** Every report may have changed. */
-  changed(): void {
-    for (const name of this.#profiles.keys()) this.#onReport(name);
-  }
-
   of({ metadata, spec }: SegmentationProfile): OverlayVerdict {
     const found = [...(this.#profiles.get(metadata.name) ?? [])].sort(byKey);
     const named = (test: (overlay: NamespaceOverlay) => boolean) =>

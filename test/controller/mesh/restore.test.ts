@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { API_VERSION, KIND, LABEL_MANAGED_BY, MANAGER } from '../../../src/api/names.ts';
 import { MeshOverlay } from '../../../src/controller/mesh/overlay.ts';
+import { projectProfile } from '../../../src/cluster-state/items.ts';
 import { ApiError } from '../../../src/kube/errors.ts';
 import type { Request, Transport } from '../../../src/kube/http/transport.ts';
+import { profile } from '../../policy/fixture.ts';
 import { AUTHORIZATION, MINUTE, World } from './world.ts';
 
 const OWNER = { apiVersion: API_VERSION, kind: KIND, name: 'p', uid: 'uid-p', controller: true };
@@ -76,5 +78,25 @@ describe('overlay of an earlier process', () => {
       Promise.reject(new ApiError({ status: 503, reason: 'ServiceUnavailable', method, path, message: '' })),
     );
     assert.equal(await isRestored(world, transport), true);
+  });
+
+  it('is reported once its objects are known, also for profiles that no namespace enforces yet', async () => {
+    const world = new World();
+    world.create(AUTHORIZATION, { metadata: { name: 'p.ingress', ownerReferences: [OWNER] }, spec: {} });
+    const asking = profile({ mesh: { authorization: 'Enforce', mtls: 'Disabled' } });
+    const other = { ...profile(), metadata: { name: 'other', uid: 'uid-2' } };
+    for (const each of [asking, other])
+      world.clusterState.profiles.upsert(
+        projectProfile({ ...each, metadata: { ...each.metadata, resourceVersion: '1' } }),
+      );
+    const reported = new Set<string>();
+    const overlay = new MeshOverlay(
+      { ...world.options, facts: () => undefined },
+      { onIntent: () => {}, onDrift: () => {}, onReport: (name) => reported.add(name) },
+    );
+    await world.during(overlay.restore(new AbortController().signal));
+    await world.scheduler.advance(MINUTE);
+    assert.deepEqual([...reported], [asking.metadata.name]);
+    await world.during(overlay.stop());
   });
 });
