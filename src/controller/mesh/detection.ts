@@ -115,7 +115,7 @@ export class MeshDetection implements Capability, MeshSupport {
 
   /** A mesh that is not there comes first: what else is to be done, as for peers out of the mesh, may be in vain without it. */
   #overlayReport(profile: SegmentationProfile, verdict: MeshVerdict): OverlayCondition {
-    const { missing } = this.#overlay;
+    const missing = this.#missingFor(profile);
     if (missing === undefined && this.#facts?.kind !== 'available') return { ...verdict, status: 'False' };
     const { status, reason, message } =
       missing === undefined
@@ -128,6 +128,14 @@ export class MeshDetection implements Capability, MeshSupport {
     return verdict.status === 'False'
       ? { ...verdict, message: `${verdict.message} (${message})` }
       : { status, reason, message: `${message} (${verdict.message})` };
+  }
+
+  /** Why kinds can't be written that the profile needs. One that has an overlay in no namespace may need them later. */
+  #missingFor(profile: SegmentationProfile): MeshOverlay['missing'] {
+    const { missing } = this.#overlay;
+    if (missing === undefined) return undefined;
+    const isNeeded = this.#isAsked(profile) || this.#overlay.unheldTunnels(profile.metadata.name).length > 0;
+    return isNeeded ? missing : undefined;
   }
 
   /** For a profile that asks for no tunnel: what it cuts by that. */

@@ -106,6 +106,40 @@ describe('mesh detection whose mesh goes', () => {
     await world.during(mesh.stop());
   });
 
+  it('names kinds that are missing to profiles that have an overlay, and not to one in Audit', async () => {
+    const world = new World();
+    placeTraces(world);
+    world.delete(
+      '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/authorizationpolicies.security.istio.io',
+    );
+    const mesh = new MeshDetection({ ...world.options, onVerdict: () => {} });
+    const asking = { authorization: 'Enforce', mtls: 'Disabled' } as const;
+    const enforced = profile({ namespaceSelector: {}, mesh: asking });
+    const audited = {
+      ...profile({ mode: 'Audit', mesh: asking }),
+      metadata: { name: 'audited', uid: 'uid-2' },
+    };
+    for (const each of [enforced, audited])
+      world.clusterState.profiles.upsert(
+        projectProfile({ ...each, metadata: { ...each.metadata, resourceVersion: '1' } }),
+      );
+    mesh.lead(
+      () => {},
+      () => {},
+    );
+    await world.scheduler.advance(MINUTE);
+    mesh.plan(world.shop, () => ({
+      policies: [],
+      profiles: [enforced],
+      kept: new Set(),
+      excepting: new Set(),
+    }));
+    await world.scheduler.advance(MINUTE);
+    const reasonOf = (each: SegmentationProfile) => mesh.report(each)?.condition.reason;
+    assert.deepEqual([reasonOf(enforced), reasonOf(audited)], ['Unsupported', 'Enforced']);
+    await world.during(mesh.stop());
+  });
+
   it('says so first, and then what would be if the mesh were there', async () => {
     const world = new World();
     placeTraces(world);
