@@ -93,7 +93,7 @@ export class Completeness {
 
   /**
    * Describes connections through the tunnel that pass, and are not meant, or the reverse. It is for a namespace whose rules
-   * can all be carried, and that has no policies of somebody else.
+   * can all be carried, and that has no policies of somebody else, nor objects that a new leader has to take for such.
    */
   unmetPassages(namespace: string): string | undefined {
     const { observed, inputs } = this.#recorder;
@@ -106,6 +106,7 @@ export class Completeness {
     if ([...plan.profiles.values()].some(({ unresolved }) => unresolved.length > 0)) return undefined;
     if (
       isUnresolved(current, namespace) ||
+      this.#states.isUnmarked(state) ||
       state.policies.some((each) => observed.ownerOf(each) === undefined)
     )
       return undefined;
