@@ -148,7 +148,7 @@ export class StagedPolicies {
    */
   in(namespace: string): readonly NetworkPolicy[] | undefined {
     const { engine } = this.#options;
-    if (this.#policies.state.kind !== 'available' || this.#isPending) return undefined;
+    if (!this.#isReady) return undefined;
     const observed = this.#policies.in(namespace).flatMap((object) => {
       const owner = this.#policies.ownerOf(object);
       const policy = owner === undefined ? undefined : engine.staged(object);
@@ -208,6 +208,11 @@ export class StagedPolicies {
     return [this.#policies, this.#extensions].some(({ state }) => state.kind === 'unknown');
   }
 
+  /** True if the staged policies are known, and can be written. */
+  get #isReady(): boolean {
+    return this.#policies.state.kind === 'available' && !this.#isPending;
+  }
+
   *#own(): Generator<{ readonly object: KubeObject; readonly owner: string }, void, undefined> {
     for (const objects of [this.#policies, this.#extensions])
       for (const object of objects.all()) {
@@ -260,7 +265,7 @@ export class StagedPolicies {
   /** Extensions come before the policies that isolate, and go after them: no flow that is meant is shown as denied. */
   #plan(namespace: string): StagedWrite[] {
     // Without permission or a schema nothing is written, and what is there stays.
-    if (this.#policies.state.kind !== 'available' || this.#isPending) return [];
+    if (!this.#isReady) return [];
     const { engine } = this.#options;
     const { policies, extensions, kept } = this.#wanted(namespace);
     const ownerOf = (object: KubeObject) => this.#policies.ownerOf(object);
@@ -317,7 +322,7 @@ export class StagedPolicies {
    */
   #stateChanged(): void {
     this.#listener.onReport();
-    if (this.#policies.state.kind !== 'available' || this.#isPending) return;
+    if (!this.#isReady) return;
     const { clusterState } = this.#options;
     const needed = new Set(this.#ownNamespaces());
     const audited = [...clusterState.profiles.values()].filter(

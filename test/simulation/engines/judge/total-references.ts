@@ -98,8 +98,7 @@ export class TotalReferences {
     const known = this.#states.known(namespace);
     const seen = this.#states.seen(namespace);
     const combinations = this.#recorder.inputs.combinations(namespace);
-    const missed = this.#recorder.missedEdits(namespace);
-    const place = `${this.#states.placeKey(namespace)} ${this.#restrictionKey(namespace)} ${missed}`;
+    const place = this.#placeKey(namespace);
     const key = `${this.#setting()} ${place} ${combinations.map((each) => each.key).join()} ${seen.length} ${known.length}`;
     const cached = this.#references.get(namespace);
     if (cached?.key === key) return cached.all;
@@ -216,8 +215,7 @@ export class TotalReferences {
     combination: Combination,
     { state, objects }: { readonly state: KnownState; readonly objects: Standing },
   ): readonly (readonly LayeredPolicy[])[] {
-    const missed = this.#recorder.missedEdits(namespace);
-    const place = `${this.#states.placeKey(namespace)} ${this.#restrictionKey(namespace)} ${missed}`;
+    const place = this.#placeKey(namespace);
     const key = `${this.#setting()} ${namespace} ${place} ${combination.key} ${state.id} ${objects.key}`;
     let intents = this.#intended.get(key);
     if (intents === undefined) {
@@ -246,6 +244,12 @@ export class TotalReferences {
     const id = this.#ids.get(policies) ?? this.#nextId++;
     this.#ids.set(policies, id);
     return id;
+  }
+
+  /** Changes with all that the intents of a namespace depend on, apart from their inputs. */
+  #placeKey(namespace: string): string {
+    const missed = this.#recorder.missedEdits(namespace);
+    return `${this.#states.placeKey(namespace)} ${this.#restrictionKey(namespace)} ${missed}`;
   }
 
   /** Changes with all that the bounds of guards and overlays depend on. */
