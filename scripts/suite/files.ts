@@ -12,7 +12,7 @@ export const NEED_CONTROL_PLANE = ['integration', 'faults', 'oracle', 'browser']
   (folder) => `test/${folder}/**`,
 );
 
-/** Tests that need no control plane, and take half of the time of those that do not: unit tests are run at every turn. */
+/** Tests that need no control plane, and are too slow for unit tests, which developers run after each change. */
 const SLOW = ['test/simulation/**/*.test.ts', 'test/scripts/scripts.test.ts'];
 
 /** Files that take more than some ten seconds, longest first. */

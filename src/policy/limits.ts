@@ -21,7 +21,7 @@ export function excess({ metadata, spec }: NetworkPolicy): string | undefined {
   );
 }
 
-/** Of the first policy that is too large; undefined if all are small enough. */
+/** The excess of the first policy that is too large; undefined if all are small enough. */
 export function firstExcess(policies: readonly NetworkPolicy[]): string | undefined {
   for (const policy of policies) {
     const message = excess(policy);

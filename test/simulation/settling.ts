@@ -114,7 +114,7 @@ export class Settling {
     const { plan, scheduler, recorder, advance, onNote } = this.#options;
     let unmet: string | undefined;
     let stable = 0;
-    let looked = 0;
+    let nextLook = 0;
     const most =
       CONVERGE_MS +
       (plan.hasRollouts ? ROLLOUT_MS : 0) +
@@ -122,14 +122,15 @@ export class Settling {
     for (const end = scheduler.time + most; scheduler.time < end; ) {
       const { writes } = recorder.counts;
       await advance(1000);
-      if (scheduler.time > end - most + CONVERGE_MS && this.#grantAsked()) looked = scheduler.time + LOOK_MS;
+      if (scheduler.time > end - most + CONVERGE_MS && this.#grantAsked())
+        nextLook = scheduler.time + LOOK_MS;
       recorder.judgeTime();
       if (recorder.hasFailed) return;
       unmet = this.#unmet();
       // Status is written within half a second of the change that it reports.
       stable = unmet === undefined && recorder.counts.writes === writes ? stable + 1 : 0;
-      // What was granted is found by the operator's next look.
-      if (stable >= 2 && scheduler.time >= looked) return onNote('converged');
+      // The operator finds a new permission by its next look.
+      if (stable >= 2 && scheduler.time >= nextLook) return onNote('converged');
     }
     recorder.fail(`I8, not converged after ${most / 1000} s: ${unmet}`);
   }

@@ -1,4 +1,4 @@
-/** What the policies of one end of a connection allow with the other: a class of pods, or a block of addresses. Pure. */
+/** Ends of a connection: which ports the policies of a class of pods allow with another class, or with a block of addresses. Pure. */
 import type { PolicyType } from '../../api/network-policy.ts';
 import type { IPFamily } from '../../policy/semantics/cidr.ts';
 import { networkPodOf, type Pod } from '../cluster.ts';

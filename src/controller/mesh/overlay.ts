@@ -442,7 +442,7 @@ export class MeshOverlay {
       }
     }
     this.planAgain();
-    // Also of profiles that no namespace enforces yet: whether the kinds can be written is part of their status.
+    // Profiles that no namespace enforces yet report it too: whether the kinds can be written is part of their status.
     for (const { key, profile } of this.#options.clusterState.profiles.values())
       if (asksForOverlay(profile.spec.mesh)) this.#listener.onReport(key);
   }

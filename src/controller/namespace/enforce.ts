@@ -90,7 +90,7 @@ export class EngineUnknownError extends Error {
  */
 const MOST_PLANS_GIVEN_UP = 3;
 
-/** What is written beside the plan of the NetworkPolicies. */
+/** The writes beside the plan of the NetworkPolicies. */
 interface WritesBeside {
   readonly extensions: ExtensionWrites;
   readonly overlay: OverlayWrites;

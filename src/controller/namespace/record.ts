@@ -74,7 +74,8 @@ export class NamespaceRecord {
   }
 
   /**
-   * A policy has changed by an event of this revision, or was deleted if there is none.
+   * A policy has changed by an event of this revision, or was deleted if there is none. Unless the policy is being written, the
+   * event counts as a change by others.
    *
    * @returns true if the policy is being written: `endWrite` tells whose event it was
    */

@@ -101,7 +101,7 @@ export interface DesiredOverlayObjects {
   readonly kept: ReadonlySet<string>;
   /** The profiles among `kept` whose observed objects of exceptions do not stay. */
   readonly excepting?: ReadonlySet<string>;
-  /** True if NetworkPolicies go on to isolate all pods: what ends then ends once they are as they should be. */
+  /** True if NetworkPolicies go on to isolate all pods: an overlay that ends then ends within `narrow`. */
   readonly endsLate?: boolean;
 }
 

@@ -248,8 +248,8 @@ function deleteTransition({ metadata }: NetworkPolicy): Step {
 }
 
 /**
- * What foreign policies and companions isolate does not count: they may go before the plan has been carried out, and what
- * the plan deletes would open the pods then. The cover of a held profile stays, and isolates nobody: with it alone, pods
+ * Isolation by foreign policies and companions does not count: somebody may delete them before the plan has been carried out,
+ * and the deletions of the plan would open the pods then. The cover of a held profile stays, and isolates nobody: with it alone, pods
  * are as open as without.
  */
 function openedDirections(

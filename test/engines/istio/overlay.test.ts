@@ -437,7 +437,7 @@ describe('AuthorizationPolicies of an overlay', () => {
     assert.deepEqual(objects, []);
   });
 
-  it('go before NetworkPolicies that go, and after those that stay are restored', () => {
+  it('are removed by `widen` if the NetworkPolicies go, and by `narrow` if they stay', () => {
     const policies = compiled({
       isolation: ['Ingress'],
       ingress: [{ name: 'r', from: [{ namespaces: ['alpha'] }] }],

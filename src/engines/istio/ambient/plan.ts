@@ -89,7 +89,7 @@ const LABEL_WAYPOINT = 'istio.io/use-waypoint';
 
 export function planTunnels(input: TunnelInput, context: TunnelContext): TunnelPlan {
   const { profiles, policies, objects, namespace, ambient } = input;
-  // What held policies open by themselves needs a permit too; their tunnels have theirs.
+  // A held policy whose rules open the tunnel's port needs a permit too; the permits of held tunnels exist already.
   const held = input.held.map((profile) => ({
     profile,
     isAsking: false,
